@@ -1,0 +1,210 @@
+//! What a request is about: the canonical [`Target`], and the endpoint or route that it belongs to.
+//!
+//! The most specific path wins, segment by segment (literal, `{name}`, `/**`); only then is the method looked at, so a
+//! method that the winner does not list is 405 and never passed to a weaker route. Whatever is ambiguous is a problem
+//! at load, not a surprise at run time.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+
+use crate::access::{Access, ProjectKey, RouteName};
+
+mod pattern;
+mod target;
+
+pub use pattern::{PathPattern, PatternError};
+pub use target::{Target, TargetError};
+
+/// The methods that are known; any other is refused before a route is looked for.
+pub(super) const KNOWN_METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// Where a route's project comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProjectSource {
+    /// The `{project}` segment of the path.
+    Segment,
+    /// The query parameter of this name, which must be there exactly once.
+    Query(String),
+    /// The route has no project.
+    None,
+}
+
+/// One `[[routes]]` entry, its pattern already understood.
+#[derive(Clone, Debug)]
+pub struct RouteSpec {
+    /// Metric label and assertion claim; the pattern if the operator gave none.
+    pub name: RouteName,
+    /// The path pattern.
+    pub path: PathPattern,
+    /// Upper-case methods; empty = every known method.
+    pub methods: Vec<Method>,
+    /// What it asks.
+    pub access: Access,
+    /// Where its project comes from.
+    pub project: ProjectSource,
+    /// `host_token = "ignore"`: the token parameter belongs to the app here and is left alone.
+    pub ignore_host_token: bool,
+    /// Body limit of this route, in bytes, instead of the general one.
+    pub request_body: Option<u64>,
+}
+
+impl RouteSpec {
+    /// Whether the route takes this method. GET includes HEAD.
+    fn takes(&self, method: &Method) -> bool {
+        self.methods.is_empty()
+            || self.methods.contains(method)
+            || (method == Method::HEAD && self.methods.contains(&Method::GET))
+    }
+}
+
+/// Something wrong with a set of routes. Indexes count from zero, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteProblem {
+    /// The route with the fault.
+    pub route: usize,
+    /// The other route that is part of it, if any.
+    pub other: Option<usize>,
+    /// What is wrong and what to do, as a sentence.
+    pub message: String,
+}
+
+/// All routes, most specific first.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// Routes of the same shape are neighbours; shapes are sorted from specific to general.
+    shapes: Vec<Vec<RouteSpec>>,
+}
+
+/// A route that takes the request, and the project that the target names for it.
+#[derive(Debug)]
+pub struct RouteMatch<'a> {
+    /// The route.
+    pub route: &'a RouteSpec,
+    /// The project, where the route has one.
+    pub project: Option<ProjectKey>,
+}
+
+/// Why no route takes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoute {
+    /// No pattern matches the path.
+    Path,
+    /// The best pattern does not list the method.
+    Method,
+    /// The project parameter is missing, repeated or unreadable.
+    Project,
+}
+
+impl Routes {
+    /// Sorts the routes and checks them against each other; reports all problems at once.
+    pub fn new(specs: Vec<RouteSpec>) -> Result<Self, Vec<RouteProblem>> {
+        let problems = problems(&specs);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut shapes: BTreeMap<_, Vec<RouteSpec>> = BTreeMap::new();
+        for spec in specs {
+            shapes.entry(spec.path.shape()).or_default().push(spec);
+        }
+        Ok(Self { shapes: shapes.into_values().collect() })
+    }
+
+    /// The one route for this method and target.
+    pub fn find<'a>(&'a self, method: &Method, target: &Target) -> Result<RouteMatch<'a>, NoRoute> {
+        let shape = self.shapes.iter().find(|shape| shape[0].path.matches(target)).ok_or(NoRoute::Path)?;
+        let route = shape.iter().find(|route| route.takes(method)).ok_or(NoRoute::Method)?;
+        let project = match &route.project {
+            ProjectSource::None => None,
+            ProjectSource::Segment => Some(segment_project(route, target).ok_or(NoRoute::Project)?),
+            ProjectSource::Query(name) => Some(query_project(name, target).ok_or(NoRoute::Project)?),
+        };
+        Ok(RouteMatch { route, project })
+    }
+
+    /// Every route, most specific first.
+    pub fn iter(&self) -> impl Iterator<Item = &RouteSpec> {
+        self.shapes.iter().flatten()
+    }
+}
+
+fn segment_project(route: &RouteSpec, target: &Target) -> Option<ProjectKey> {
+    ProjectKey::new(route.path.capture("project", target)?).ok()
+}
+
+fn query_project(name: &str, target: &Target) -> Option<ProjectKey> {
+    let mut values = target.parameters(name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => ProjectKey::new(&target::canonical_segment(&value)?).ok(),
+        _ => None,
+    }
+}
+
+fn problems(specs: &[RouteSpec]) -> Vec<RouteProblem> {
+    let mut found = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        found.extend(own_problem(spec).map(|message| RouteProblem { route: index, other: None, message }));
+        for (before, earlier) in specs[..index].iter().enumerate() {
+            let message = same_shape_problem(earlier, spec).or_else(|| public_cover_problem(earlier, spec));
+            found.extend(message.map(|message| RouteProblem { route: index, other: Some(before), message }));
+        }
+    }
+    found
+}
+
+fn own_problem(spec: &RouteSpec) -> Option<String> {
+    let names_project = spec.path.names("project");
+    match (&spec.project, &spec.access) {
+        (ProjectSource::Segment, _) if !names_project => {
+            Some(format!("`{}` has no {{project}} segment to take the project from", spec.path))
+        }
+        (ProjectSource::Query(_), _) if names_project => {
+            Some(format!("`{}` has a {{project}} segment and a project parameter; keep one", spec.path))
+        }
+        (ProjectSource::Query(_), Access::Public) => {
+            Some(format!("`{}` is public and cannot have a project; remove `project`", spec.path))
+        }
+        _ => None,
+    }
+}
+
+fn same_shape_problem(earlier: &RouteSpec, later: &RouteSpec) -> Option<String> {
+    if earlier.path.shape() != later.path.shape() {
+        return None;
+    }
+    let shared = KNOWN_METHODS.iter().find(|method| earlier.takes(method) && later.takes(method))?;
+    let all = later.methods.is_empty() && earlier.methods.is_empty();
+    Some(if all {
+        format!(
+            "`{}` can never be reached: `{}` matches the same paths and takes every method",
+            later.path, earlier.path
+        )
+    } else {
+        format!(
+            "`{}` and `{}` match the same paths and both take {shared}; give each method to one of them",
+            later.path, earlier.path
+        )
+    })
+}
+
+/// A public route may be carved out of a protected one (`/assets/**` of `/**`). But where the two only cross, the public
+/// one would win on paths for which the other was written.
+fn public_cover_problem(earlier: &RouteSpec, later: &RouteSpec) -> Option<String> {
+    let (public, protected) = match (&earlier.access, &later.access) {
+        (Access::Public, Access::Authenticated | Access::Require(_)) => (earlier, later),
+        (Access::Authenticated | Access::Require(_), Access::Public) => (later, earlier),
+        _ => return None,
+    };
+    let wins = public.path.shape() < protected.path.shape() && public.path.overlaps(&protected.path);
+    let hides = wins && !protected.path.contains(&public.path);
+    hides.then(|| {
+        format!(
+            "public `{}` wins over `{}` on paths that both match, so they would be open to everybody; make the public path narrower",
+            public.path, protected.path
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;
