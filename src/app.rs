@@ -184,10 +184,13 @@ impl Running {
         &self.audit
     }
 
-    /// Replaces the grants of the configuration. Everyone's next request is decided by the new ones.
-    pub fn set_grants(&self, grants: Vec<ConfigGrant>) {
-        self.config_grants.replace(grants);
-        self.grants.moved(&Change { tenant: None });
+    /// A way to replace the grants of the configuration. Everyone's next request is decided by the new ones.
+    pub fn grant_setter(&self) -> Box<dyn Fn(Vec<ConfigGrant>) + Send + Sync> {
+        let (source, lookup) = (Arc::clone(&self.config_grants), Arc::clone(&self.grants));
+        Box::new(move |grants| {
+            source.replace(grants);
+            lookup.moved(&Change { tenant: None });
+        })
     }
 
     /// Stops: says so on `/readyz` for the drain delay, takes no more connections, lets those that are open finish, and

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod check;
+mod demo;
 mod explain;
 mod healthcheck;
 mod keys;
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Run the gateway in the foreground.
     Serve(serve::Args),
+    /// Show everything with a simulated host, app and people; needs nothing else.
+    Demo(demo::Args),
     /// Check a configuration and print what it means.
     Check(check::Args),
     /// Say how a request would be decided, and why.
@@ -57,6 +60,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Token(args) => token::run(args),
