@@ -1,9 +1,59 @@
 //! The path of a request.
+//!
+//! `accept` → `route` → `authenticate` → `authorize` → `enrich` → `forward` → `record` → `respond`. [`Gateway::pass`] is
+//! that line; each step either goes on or ends with a [`Rejection`]. `bootstrap` and `endpoints` answer early.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+
+mod accept;
+mod authenticate;
+mod authorize;
+mod body;
+mod bootstrap;
+mod cookies;
+mod endpoints;
+mod enrich;
+mod forward;
+mod headers;
+mod limiter;
+mod peer;
+mod record;
+mod respond;
 mod route;
 
+use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
+use self::body::Upload;
+use self::enrich::{Enrich, Outbound};
+use self::forward::{UpgradeKey, Upstream};
+use self::limiter::FailureLimiter;
+use self::peer::Peer;
+use self::record::{Exchange, RequestIds};
+use self::route::Destination;
+use crate::access::{Access, Origin, Policy};
+use crate::assertion::Assertions;
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::grants::GrantLookup;
+use crate::hosts::HostPlatform;
+use crate::session::Sessions;
+use crate::telemetry;
+
+pub use accept::{Connections, Drain, serve};
+pub use body::Body;
+pub use enrich::IdentityHeaders;
+pub use forward::{UpstreamAddress, UpstreamSettings};
+pub use respond::Rejection;
 pub use route::{
     NoRoute, PathPattern, PatternError, ProjectSource, RouteMatch, RouteProblem, RouteSpec, Routes, Target, TargetError,
 };
@@ -39,4 +89,234 @@ pub struct Limits {
     pub token_failures: u32,
     /// See `token_failures`.
     pub token_failure_window: Duration,
+}
+
+/// Everything that a gateway works with; `app` puts it together.
+pub struct GatewaySettings {
+    /// The one origin that is served.
+    pub public: Origin,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Who proves tokens.
+    pub hosts: Vec<Arc<dyn HostPlatform>>,
+    /// Sealed cookies.
+    pub sessions: Arc<Sessions>,
+    /// Who holds what.
+    pub grants: Arc<GrantLookup>,
+    /// The rule.
+    pub policy: Arc<Policy>,
+    /// What is where.
+    pub routes: Arc<Routes>,
+    /// Names of the identity headers.
+    pub headers: IdentityHeaders,
+    /// Whether names and addresses are passed on.
+    pub profile: bool,
+    /// The signed header.
+    pub assertions: Arc<Assertions>,
+    /// Where the app is.
+    pub upstream: UpstreamSettings,
+    /// Who watches.
+    pub audit: Audit,
+    /// What time it is.
+    pub clock: Clock,
+    /// Random bytes that make request ids of this process differ from any other's.
+    pub request_id_prefix: [u8; 8],
+}
+
+/// The gateway: one for the process, with one pool of connections to the app per worker.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    upstream: Upstream,
+}
+
+/// What all workers share.
+pub struct Shared {
+    public: Origin,
+    trusted_proxies: Vec<IpNet>,
+    limits: Limits,
+    hosts: Vec<Arc<dyn HostPlatform>>,
+    sessions: Arc<Sessions>,
+    grants: Arc<GrantLookup>,
+    policy: Arc<Policy>,
+    routes: Arc<Routes>,
+    enrich: Enrich,
+    assertions: Arc<Assertions>,
+    audit: Audit,
+    clock: Clock,
+    limiter: FailureLimiter,
+    request_ids: RequestIds,
+    /// `frame-ancestors` for answers that belong to no session.
+    frame_sources: String,
+}
+
+impl std::ops::Deref for Gateway {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Gateway {
+    /// A gateway for the first worker; [`Gateway::for_worker`] makes the others.
+    pub fn new(settings: GatewaySettings) -> Self {
+        let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
+        let prefix = upstream.path_prefix.clone();
+        let enrich = Enrich::new(settings.headers, settings.profile, prefix, &public, Arc::clone(&assertions));
+        let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
+        let shared = Shared {
+            public,
+            trusted_proxies: settings.trusted_proxies,
+            limiter: FailureLimiter::new(limits.token_failures, limits.token_failure_window),
+            limits,
+            hosts,
+            sessions: settings.sessions,
+            grants: settings.grants,
+            policy: settings.policy,
+            routes: settings.routes,
+            enrich,
+            assertions,
+            audit: settings.audit,
+            clock: settings.clock,
+            request_ids: RequestIds::new(&settings.request_id_prefix),
+            frame_sources: if sources.is_empty() { "'none'".into() } else { sources.join(" ") },
+        };
+        Self { shared: Arc::new(shared), upstream: Upstream::new(Arc::new(upstream)) }
+    }
+
+    /// The same gateway with a pool of its own.
+    #[must_use]
+    pub fn for_worker(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), upstream: self.upstream.with_own_pool() }
+    }
+
+    /// Answers one request. Never fails: a refusal is an answer, and every answer is recorded.
+    pub async fn handle(&self, request: Request<Incoming>, socket: IpAddr) -> Response<Body> {
+        let (head, incoming) = request.into_parts();
+        let as_page = is_navigation(&head);
+        let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);
+        let mut exchange = Exchange::new(peer, &head.method, &self.request_ids);
+        let body_pending = !http_body::Body::is_end_stream(&incoming);
+        let result = self.pass(head, incoming, &mut exchange).await;
+        let (mut answer, rejection) = match result {
+            Ok(answer) => (answer, None),
+            Err(rejection) => (respond::refuse(&rejection, as_page, &exchange.request_id), Some(rejection)),
+        };
+        let headers = answer.headers_mut();
+        if rejection.is_none() {
+            for cookie in exchange.take_cookies() {
+                headers.append(header::SET_COOKIE, cookie);
+            }
+        } else if body_pending {
+            // What is left of the body must not be read as the next request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        forward::frame(headers, exchange.ancestors().as_deref().unwrap_or(&self.frame_sources));
+        if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
+            headers.insert("x-request-id", id);
+        }
+        let record = exchange.finish(self.clock.now(), answer.status().as_u16(), rejection.as_ref());
+        telemetry::log(&record);
+        telemetry::measure(&record);
+        self.audit.publish(record);
+        answer
+    }
+
+    /// The straight line. From here on the caller's headers and target are only read.
+    async fn pass(
+        &self,
+        head: Parts,
+        incoming: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Rejection> {
+        route::check_head(&head, &self.public, &self.limits)?;
+        let mut target = route::target(&head.uri, &self.public)?;
+        exchange.at(target.path());
+        let contexts = target.take_parameter(CONTEXT_PARAMETER);
+        let _tickets = target.take_parameter(TICKET_PARAMETER);
+        let selector = Selector::of(&head.headers, contexts.into_iter().next(), &self.public);
+        let found = match route::destination(&self.routes, &head.method, &target)? {
+            Destination::Own(endpoint) => {
+                exchange.own_route(endpoint.route());
+                let upload = self.upload(incoming, None)?;
+                return self.answer(endpoint, &head, &selector, upload, exchange).await;
+            }
+            Destination::App(found) => found,
+        };
+        exchange.routed(&found);
+        let tokens = self.take_tokens(&mut target, Some(found.route));
+        if let Some(answer) = self.bootstrap(&head, &target, tokens, exchange).await? {
+            return Ok(answer);
+        }
+        let upload = self.upload(incoming, found.route.request_body)?;
+        let upgrade = UpgradeKey::of(&head.method, &head.headers);
+        let caller = match found.route.access {
+            Access::Public => None,
+            Access::Authenticated | Access::Require(_) => {
+                Some(self.authenticate(&head, &selector, upgrade.is_some()).await?)
+            }
+        };
+        if let Some(caller) = &caller {
+            exchange.recognise(&self.sessions, caller);
+        }
+        let changes = upgrade.is_some() || !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let (permit, grants) =
+            authorize::authorize(&self.grants, &self.policy, &found, caller.as_ref(), changes).await?;
+        exchange.allow(&grants);
+        let outbound = Outbound {
+            enrich: &self.enrich,
+            target: &target,
+            peer: &exchange.peer,
+            request_id: &exchange.request_id,
+            standing: caller.as_ref().map(|caller| caller.standing.as_ref()),
+            upgrade,
+        };
+        let forwarded = forward::forward(&self.upstream, outbound, head, upload, permit).await?;
+        Ok(exchange.forwarded(forwarded))
+    }
+
+    /// The caller's body, if what it says of its length is within the limit.
+    fn upload(&self, incoming: Incoming, limit: Option<u64>) -> Result<Upload, Rejection> {
+        let limit = limit.unwrap_or(self.limits.request_body);
+        if http_body::Body::size_hint(&incoming).lower() > limit {
+            return Err(Rejection::BodyTooLarge);
+        }
+        Ok(Upload::new(incoming, limit, self.limits.body_idle, self.limits.body_min_rate))
+    }
+}
+
+/// A request whose caller's address is known, so that the gateway is a service at its edge.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The request.
+    pub request: Request<Incoming>,
+    /// The address of the socket's other end.
+    pub socket: IpAddr,
+}
+
+impl tower::Service<Arrival> for Gateway {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, arrival: Arrival) -> Self::Future {
+        let gateway = self.clone();
+        async move { Ok(gateway.handle(arrival.request, arrival.socket).await) }.boxed()
+    }
+}
+
+/// Whether a person looks at the answer, so that a refusal should be a page.
+fn is_navigation(head: &Parts) -> bool {
+    let accepts_html = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/html"));
+    match head.headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => head.method == Method::GET && head.headers.get(header::ACCEPT).is_some_and(accepts_html),
+    }
 }

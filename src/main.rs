@@ -1,2 +1,3 @@
-//! The command.
+//! The `vestibule` command.
+
 fn main() {}

@@ -6,9 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use http::Method;
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri, header};
 
-use crate::access::{Access, ProjectKey, RouteName};
+use super::Limits;
+use super::endpoints::Endpoint;
+use super::respond::Rejection;
+use crate::access::{Access, Origin, ProjectKey, RouteName};
 
 mod pattern;
 mod target;
@@ -48,6 +52,101 @@ pub struct RouteSpec {
     pub ignore_host_token: bool,
     /// Body limit of this route, in bytes, instead of the general one.
     pub request_body: Option<u64>,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub enum Destination<'a> {
+    /// One of our own paths.
+    Own(Endpoint),
+    /// The app.
+    App(RouteMatch<'a>),
+}
+
+/// Checks what has to be right before anything else of a request is looked at.
+pub(super) fn check_head(head: &Parts, public: &Origin, limits: &Limits) -> Result<(), Rejection> {
+    if uri_length(&head.uri) > limits.uri {
+        return Err(Rejection::UriTooLong);
+    }
+    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head.headers.len() > limits.header_count || size > limits.header_size {
+        return Err(Rejection::HeadersTooLarge);
+    }
+    if !KNOWN_METHODS.contains(&head.method) {
+        // CONNECT and TRACE among them, and `get`: methods are case-sensitive (RFC 9110 §9.1).
+        return Err(Rejection::MethodNotAllowed);
+    }
+    check_host(&head.headers, public)?;
+    check_framing(&head.headers)
+}
+
+/// The target, or why it has none.
+pub(super) fn target(uri: &Uri, public: &Origin) -> Result<Target, Rejection> {
+    Target::parse(uri, public).map_err(|error| {
+        Rejection::MalformedRequest(match error {
+            TargetError::Form => "a target that is no path on this origin",
+            TargetError::Path => "a path without a safe reading",
+            TargetError::Query => "a query with a character that no URL has",
+        })
+    })
+}
+
+/// Ours, or the app's.
+pub(super) fn destination<'a>(
+    routes: &'a Routes,
+    method: &Method,
+    target: &Target,
+) -> Result<Destination<'a>, Rejection> {
+    let mut segments = target.segments();
+    if segments.next() == Some(OWN_SEGMENT) {
+        let (name, more) = (segments.next().unwrap_or_default(), segments.next());
+        let endpoint = Endpoint::of(name).filter(|_| more.is_none()).ok_or(Rejection::NotRouted)?;
+        return Ok(Destination::Own(endpoint));
+    }
+    routes.find(method, target).map(Destination::App).map_err(|missing| match missing {
+        NoRoute::Path => Rejection::NotRouted,
+        NoRoute::Method => Rejection::MethodNotAllowed,
+        NoRoute::Project => Rejection::MalformedRequest("the project parameter is missing, repeated or unreadable"),
+    })
+}
+
+/// The first path segment of everything that is ours.
+const OWN_SEGMENT: &str = ".vestibule";
+
+fn uri_length(uri: &Uri) -> usize {
+    uri.path().len() + uri.query().map_or(0, |query| query.len() + 1)
+}
+
+/// Exactly one `Host`, and it is ours (RFC 9112 §3.2).
+fn check_host(headers: &HeaderMap, public: &Origin) -> Result<(), Rejection> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err(Rejection::MalformedRequest("no Host, or more than one"));
+    };
+    let host = host.to_str().map_err(|_| Rejection::MalformedRequest("an unreadable Host"))?;
+    if public.matches_host(host) {
+        return Ok(());
+    }
+    let is_name = Origin::parse(&format!("http://{host}")).is_ok() && !host.ends_with('/');
+    Err(if is_name || host.strip_suffix('.').is_some() {
+        Rejection::WrongHost
+    } else {
+        Rejection::MalformedRequest("an unreadable Host")
+    })
+}
+
+/// The HTTP library has read the framing; what it lets through and an app might read otherwise ends here
+/// (RFC 9112 §6.1): codings besides `chunked`, and expectations that are not `100-continue`.
+fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => {}
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => {}
+        _ => return Err(Rejection::MalformedRequest("a transfer coding that is not plain chunked")),
+    }
+    let expects_only_continue =
+        headers.get_all(header::EXPECT).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if expects_only_continue { Ok(()) } else { Err(Rejection::ExpectationFailed) }
 }
 
 impl RouteSpec {

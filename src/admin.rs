@@ -1,0 +1,191 @@
+//! The admin and health listeners: health, readiness, metrics, and dropping cached grants.
+//!
+//! Never on the public listener, with credentials of its own. Knows the rest of the process only through the small
+//! traits below, which `app` implements.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::access::{Origin, TenantId};
+use crate::secret::Secret;
+
+/// Time for the head of a request; an operator's tools are not slow.
+const HEADER_TIME: Duration = Duration::from_secs(5);
+
+/// Knows how the process is.
+pub trait Readiness: Send + Sync {
+    /// The state at this moment.
+    fn report(&self) -> ReadyReport;
+}
+
+/// Drops cached grants.
+pub trait Invalidate: Send + Sync {
+    /// Of one tenant, or of all.
+    fn invalidate(&self, tenant: Option<TenantId>);
+}
+
+/// The body of `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReadyReport {
+    /// `ok`, `degraded` or `draining`.
+    pub status: &'static str,
+    /// What does not work or is weaker than it could be.
+    pub reasons: Vec<String>,
+}
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct AdminDeps {
+    /// For `/readyz`.
+    pub readiness: Arc<dyn Readiness>,
+    /// For `/v1/invalidate`.
+    pub invalidate: Arc<dyn Invalidate>,
+    /// For `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What `/v1` asks for.
+    pub token: Secret,
+    /// The address that is listened on.
+    pub listen: SocketAddr,
+}
+
+impl ReadyReport {
+    /// Trouble behind us is a reason and no refusal: the process still serves what it can.
+    pub fn new(draining: bool, reasons: Vec<String>) -> Self {
+        let status = match (draining, reasons.is_empty()) {
+            (true, _) => "draining",
+            (false, true) => "ok",
+            (false, false) => "degraded",
+        };
+        Self { status, reasons }
+    }
+}
+
+/// Health, readiness, metrics and the API.
+pub fn router(deps: AdminDeps) -> Router {
+    let api = Router::new()
+        .route("/v1/invalidate", post(invalidate))
+        .layer(middleware::from_fn_with_state(deps.clone(), require_token));
+    health_routes()
+        .merge(api)
+        .fallback(async || problem(StatusCode::NOT_FOUND, "not_routed", "There is nothing here."))
+        .layer(middleware::from_fn_with_state(deps.clone(), check_host))
+        .with_state(deps)
+}
+
+/// Health, readiness and metrics alone, for probes that come from elsewhere.
+pub fn health_router(deps: AdminDeps) -> Router {
+    let nothing = async || problem(StatusCode::NOT_FOUND, "not_routed", "There is nothing here.");
+    health_routes().fallback(nothing).with_state(deps)
+}
+
+/// Serves until the task is ended.
+pub async fn serve(listener: TcpListener, router: Router) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
+            if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+                tracing::debug!(event = "admin_connection", error = %error, "a connection ended");
+            }
+        });
+    }
+}
+
+fn health_routes() -> Router<AdminDeps> {
+    Router::new()
+        .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+}
+
+async fn readyz(State(deps): State<AdminDeps>) -> Response {
+    let report = deps.readiness.report();
+    let status = if report.status == "draining" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, Json(report)).into_response()
+}
+
+async fn metrics(State(deps): State<AdminDeps>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (deps.metrics)()).into_response()
+}
+
+/// The body of `POST /v1/invalidate`; empty for all tenants.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Invalidation {
+    tenant: Option<String>,
+}
+
+async fn invalidate(State(deps): State<AdminDeps>, body: axum::body::Bytes) -> Response {
+    let asked = if body.is_empty() { Ok(Invalidation::default()) } else { serde_json::from_slice(&body) };
+    let tenant = asked.ok().map(|asked| asked.tenant.map(|id| TenantId::new(&id)).transpose());
+    match tenant {
+        Some(Ok(tenant)) => {
+            tracing::info!(
+                event = "invalidate",
+                tenant = tenant.as_ref().map(tracing::field::display),
+                "cached grants dropped"
+            );
+            deps.invalidate.invalidate(tenant);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => problem(StatusCode::BAD_REQUEST, "malformed_request", "The body is empty or {\"tenant\":\"…\"}."),
+    }
+}
+
+async fn require_token(State(deps): State<AdminDeps>, request: Request, next: Next) -> Response {
+    let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let given = authorization.and_then(|value| value.strip_prefix(b"Bearer "));
+    match given {
+        None => {
+            problem(StatusCode::UNAUTHORIZED, "token_missing", "Send `Authorization: Bearer` with the admin token.")
+        }
+        Some(given) if is_equal(given, deps.token.expose()) => next.run(request).await,
+        Some(_) => problem(StatusCode::UNAUTHORIZED, "token_invalid", "The admin token is not this one."),
+    }
+}
+
+/// Compares hashes, so that neither content nor length of the secret shows in the time.
+fn is_equal(given: &[u8], secret: &[u8]) -> bool {
+    let hash = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
+    !secret.is_empty() && hash(given).as_ref() == hash(secret).as_ref()
+}
+
+/// A page in the operator's browser must not reach this listener under a name of its own (DNS rebinding).
+async fn check_host(State(deps): State<AdminDeps>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let names = [format!("http://{}", deps.listen), format!("http://localhost:{}", deps.listen.port())];
+    if names.iter().filter_map(|name| Origin::parse(name).ok()).any(|name| name.matches_host(host)) {
+        return next.run(request).await;
+    }
+    problem(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "This host name is not served here.")
+}
+
+fn problem(status: StatusCode, code: &'static str, detail: &'static str) -> Response {
+    let body = json!({ "title": status.canonical_reason(), "status": status.as_u16(), "code": code, "detail": detail });
+    let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
+    let mut answer = (status, headers, body.to_string()).into_response();
+    answer.headers_mut().insert("x-vestibule-error", HeaderValue::from_static(code));
+    if status == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    answer
+}

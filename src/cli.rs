@@ -1,0 +1,70 @@
+//! The command line: one file per command.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+mod check;
+mod demo;
+mod explain;
+mod healthcheck;
+mod keys;
+mod serve;
+mod token;
+
+/// What a bad configuration ends with (`EX_CONFIG` of sysexits).
+const EXIT_CONFIG: u8 = 78;
+
+/// An auth gateway in front of apps that a host platform embeds in an iframe.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway in the foreground.
+    Serve(serve::Args),
+    /// Show everything with a simulated host, app and people; needs nothing else.
+    Demo(demo::Args),
+    /// Check a configuration and print what it means.
+    Check(check::Args),
+    /// Say how a request would be decided, and why.
+    Explain(explain::Args),
+    /// Make or read a host token.
+    Token(token::Args),
+    /// Make keys.
+    Keys(keys::Args),
+    /// Ask a running gateway whether it lives (for containers).
+    Healthcheck(healthcheck::Args),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Token(args) => token::run(args),
+        Command::Keys(args) => keys::run(args),
+        Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "vestibule", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        // Nobody is left to tell if even this cannot be written.
+        let _ = writeln!(std::io::stderr(), "vestibule: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,72 @@
+//! `vestibule serve`: run until told to stop.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::EXIT_CONFIG;
+use crate::app::{self, Options, Running};
+use crate::config::{self, Config, Environment};
+use crate::telemetry;
+
+/// What `serve` understands.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Configuration; else $VESTIBULE_CONFIG, ./vestibule.toml, /etc/vestibule/vestibule.toml.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Reads the configuration, serves, drains.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let environment = Environment::from_process();
+    let path = config::find(args.config.as_deref(), &environment)?;
+    let config = match config::load(&path, &environment) {
+        Ok(config) => config,
+        Err(problems) => {
+            writeln!(std::io::stderr(), "{problems}")?;
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+    };
+    telemetry::init_logging(config.telemetry.format, &config.telemetry.level)?;
+    // Beside the path only: the admin listener, host probes and signals. Requests have workers of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    // Before anything is served, so that a signal that comes early is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let upstream = format!("{:?}", config.upstream.address);
+    let public_url = config.server.public_url.to_string();
+    let running = app::start(config, Options::default()).await?;
+    announce(&running, &public_url, &upstream);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(event = "stop", "draining; a second signal ends at once");
+    tokio::select! {
+        () = running.drain() => Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => Ok(ExitCode::FAILURE),
+        _ = interrupt.recv() => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// All addresses in one place, once everything listens.
+fn announce(running: &Running, public_url: &str, upstream: &str) {
+    let or_off = |address: Option<std::net::SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    tracing::info!(
+        event = "ready",
+        public = %running.public_address(),
+        public_url,
+        upstream,
+        admin = or_off(running.admin_address()),
+        health = or_off(running.health_address()),
+        "serving"
+    );
+    tracing::info!(event = "limits", limits = ?running.limits(), "limits in force");
+}

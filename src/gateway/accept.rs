@@ -1,0 +1,180 @@
+//! Sockets: accepting, bounding and draining connections.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::{Gateway, Limits};
+
+/// How far a stop has gone. Each stage includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Drain {
+    /// Everything as usual.
+    Serving,
+    /// `readyz` says 503 so that nobody new is sent here, but whoever comes is served.
+    Announced,
+    /// No new connections; those that are open finish what they have.
+    Finishing,
+}
+
+/// How many connections are open, in all workers.
+#[derive(Debug)]
+pub struct Connections {
+    total: usize,
+    per_address: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One open connection; counted until it is dropped.
+struct Slot {
+    connections: Arc<Connections>,
+    address: IpAddr,
+}
+
+impl Connections {
+    /// Nothing open yet.
+    pub fn new(limits: &Limits) -> Arc<Self> {
+        let (total, per_address) = (limits.connections_total, limits.connections_per_address);
+        Arc::new(Self { total, per_address, open: Mutex::default() })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
+        // The counts are whole between any two statements that hold the lock.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` if there are too many already.
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
+        let mut open = self.lock();
+        let here = open.by_address.get(&address).copied().unwrap_or(0);
+        if open.total >= self.total || here >= self.per_address {
+            return None;
+        }
+        open.total += 1;
+        open.by_address.insert(address, here + 1);
+        Some(Slot { connections: Arc::clone(self), address })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = self.connections.lock();
+        open.total = open.total.saturating_sub(1);
+        let left = open.by_address.get(&self.address).map_or(0, |here| here.saturating_sub(1));
+        if left == 0 {
+            open.by_address.remove(&self.address);
+        } else {
+            open.by_address.insert(self.address, left);
+        }
+    }
+}
+
+/// Serves a listener until the drain has reached [`Drain::Finishing`] and every connection is done.
+///
+/// Connections over the limit are closed at once: an answer would cost what the limit is there to save. A trusted
+/// proxy's address is not counted by itself, because all callers share it.
+pub async fn serve(
+    listener: TcpListener,
+    gateway: Gateway,
+    connections: Arc<Connections>,
+    mut drain: watch::Receiver<Drain>,
+) {
+    let mut running = tokio::task::JoinSet::new();
+    let mut builder = http1::Builder::new();
+    configure(&mut builder, &gateway.limits);
+    let builder = Arc::new(builder);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = reached(&mut drain, Drain::Finishing) => break,
+            Some(_) = running.join_next(), if !running.is_empty() => continue,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if let Some(slot) = connections.admit(address.ip().to_canonical()) {
+                    running.spawn(connection(
+                        stream,
+                        address,
+                        slot,
+                        gateway.clone(),
+                        Arc::clone(&builder),
+                        drain.clone(),
+                    ));
+                }
+            }
+            Err(error) => rest_after(&error).await,
+        }
+    }
+    drop(listener);
+    while running.join_next().await.is_some() {}
+}
+
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    slot: Slot,
+    gateway: Gateway,
+    builder: Arc<http1::Builder>,
+    mut drain: watch::Receiver<Drain>,
+) {
+    let _slot = slot;
+    // Small answers must not wait for a full segment; a socket that cannot do this is about to fail anyway.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let gateway = gateway.clone();
+        async move { Ok::<_, Infallible>(gateway.handle(request, address.ip()).await) }
+    });
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let result = tokio::select! {
+        result = &mut serving => result,
+        () = reached(&mut drain, Drain::Finishing) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
+    }
+}
+
+fn configure(builder: &mut http1::Builder, limits: &Limits) {
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        // Above our own limits, so that what is a little too much gets an answer with a code. Far beyond, the
+        // library's bare status has to do.
+        .max_headers(limits.header_count.saturating_mul(2).max(64))
+        .max_buf_size(limits.header_size.saturating_mul(2).saturating_add(limits.uri).max(128 * 1024));
+}
+
+/// Waits until the drain is at least at `stage`; for ever, if whoever leads it is gone.
+pub(super) async fn reached(drain: &mut watch::Receiver<Drain>, stage: Drain) {
+    if drain.wait_for(|now| *now >= stage).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A connection that broke before it was taken is nobody's fault. Anything else, such as having no more file
+/// descriptors, does not go away by asking again at once.
+async fn rest_after(error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::warn!(event = "accept", error = %error, "cannot take connections now");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,230 @@
+//! Who is calling: the cross-site rule, then the session cookie, then, where it is due, the host's word.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+
+use super::Gateway;
+use super::cookies;
+use super::respond::Rejection;
+use super::route::Target;
+use crate::access::{Origin, PreviewRule, Principal, Standing};
+use crate::hosts::{HostError, HostPlatform};
+use crate::session::{Session, SessionError};
+
+/// Which of several live sessions a request means.
+pub(super) const CONTEXT_HEADER: &str = "x-vestibule-context";
+/// The same, in a URL.
+pub(super) const CONTEXT_PARAMETER: &str = "_vestibule_ctx";
+/// Reserved for tickets; never reaches the app.
+pub(super) const TICKET_PARAMETER: &str = "_vestibule_ticket";
+
+/// A proven caller and what belongs to them.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    pub(super) standing: Arc<Standing>,
+    pub(super) preview: PreviewRule,
+    pub(super) session: Session,
+    /// A re-dated session for the caller to keep, when that is due.
+    pub(super) renewed: Option<Session>,
+}
+
+/// What the request's own address says about the session that is meant; taken out of it before it goes on.
+#[derive(Debug, Default)]
+pub(super) struct Selector(pub(super) Option<String>);
+
+impl Selector {
+    /// From the header, else the parameter that was taken from the target, else the URL of the page that asked.
+    pub(super) fn of(headers: &HeaderMap, parameter: Option<String>, public: &Origin) -> Self {
+        let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
+        let header = headers.get(CONTEXT_HEADER).and_then(text);
+        Self(header.or(parameter).or_else(|| referring_page(headers, public)))
+    }
+}
+
+fn referring_page(headers: &HeaderMap, public: &Origin) -> Option<String> {
+    let referer = headers.get(header::REFERER)?.to_str().ok()?;
+    if Origin::of_url(referer).ok()? != *public {
+        return None;
+    }
+    let query = referer.split_once('?')?.1.split('#').next();
+    Target::from_parts("/", query).ok()?.parameters(CONTEXT_PARAMETER).next()
+}
+
+/// The rule for every request that could carry a credential, asked before the credential is looked at.
+///
+/// A `SameSite=None` cookie goes along with whatever any page sends, and a partition is keyed by the top-level site
+/// only, so the cookie itself proves nothing about where a request comes from.
+pub(super) fn check_origin(
+    method: &Method,
+    headers: &HeaderMap,
+    upgrade: bool,
+    public: &Origin,
+) -> Result<(), Rejection> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let ours = |origin: &str| Origin::parse(origin).is_ok_and(|origin| origin == *public);
+    let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or_default());
+    if upgrade {
+        // Chromium sends no fetch metadata here, so `Origin` decides, always.
+        return if origin.is_some_and(ours) { Ok(()) } else { Err(Rejection::OriginRefused) };
+    }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let allowed = match text("sec-fetch-site") {
+        Some("same-origin" | "none") => true,
+        Some(_) => {
+            reads
+                && text("sec-fetch-mode") == Some("navigate")
+                && matches!(text("sec-fetch-dest"), Some("iframe" | "document"))
+        }
+        None if headers.contains_key("sec-fetch-site") => false,
+        None => origin.map_or(reads, ours),
+    };
+    if allowed { Ok(()) } else { Err(Rejection::CrossSiteRefused) }
+}
+
+impl Gateway {
+    /// The caller of a request on a route that needs one.
+    pub(super) async fn authenticate(
+        &self,
+        head: &Parts,
+        selector: &Selector,
+        upgrade: bool,
+    ) -> Result<Caller, Rejection> {
+        check_origin(&head.method, &head.headers, upgrade, &self.public)?;
+        let session = self.session(&head.headers, selector)?;
+        self.caller(session).await
+    }
+
+    /// The one live session that the request means. Several without a selector are never guessed between.
+    pub(super) fn session(&self, headers: &HeaderMap, selector: &Selector) -> Result<Session, Rejection> {
+        let mut ended = false;
+        let mut live: Vec<Session> = Vec::new();
+        for (name, value) in cookies::ours(headers) {
+            match self.sessions.open(&name, &value) {
+                Ok(session) => live.push(session),
+                Err(SessionError::Expired | SessionError::Revoked) => ended = true,
+                Err(SessionError::Invalid) => {}
+            }
+        }
+        if let Some(wanted) = &selector.0 {
+            live.retain(|session| self.sessions.context(session.principal()).as_str() == wanted);
+        }
+        match (live.pop(), live.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (Some(_), false) => Err(Rejection::ContextAmbiguous),
+            (None, _) if ended => Err(Rejection::SessionExpired),
+            (None, _) => Err(Rejection::SessionMissing),
+        }
+    }
+
+    /// Adds what the host says about them, asking it again if that is due.
+    pub(super) async fn caller(&self, session: Session) -> Result<Caller, Rejection> {
+        let principal = session.principal().clone();
+        // A host that left the configuration took its sessions along.
+        let host = self.host(&principal).ok_or(Rejection::SessionExpired)?;
+        let confirmed = match host.confirmed(&principal, session.confirmed_at()) {
+            Some(confirmed) => confirmed,
+            None => self.ask_again(host.as_ref(), &session).await?,
+        };
+        let renewed = self.sessions.slide(&session, confirmed.at);
+        Ok(Caller { principal, standing: confirmed.standing, preview: host.preview(), session, renewed })
+    }
+
+    async fn ask_again(
+        &self,
+        host: &dyn HostPlatform,
+        session: &Session,
+    ) -> Result<crate::hosts::Confirmed, Rejection> {
+        match host.confirm(session.principal(), session.confirmed_at()).await {
+            Ok(confirmed) => Ok(confirmed),
+            Err(HostError::Refused | HostError::Expired) => {
+                self.sessions.revoke(session);
+                Err(Rejection::SessionExpired)
+            }
+            Err(HostError::Unavailable) => Err(Rejection::HostUnavailable),
+        }
+    }
+
+    pub(super) fn host(&self, principal: &Principal) -> Option<&Arc<dyn HostPlatform>> {
+        self.hosts.iter().find(|host| host.name() == principal.host())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|&(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn only_our_own_pages_and_plain_navigations_use_a_credential() {
+        let public = Origin::parse("https://app.example.com").expect("an origin");
+        let (site, mode, dest) = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest");
+        let framed = [(site, "cross-site"), (mode, "navigate"), (dest, "iframe")];
+        let cases: &[(Method, &[(&str, &str)], bool, Result<(), Rejection>)] = &[
+            (Method::POST, &[(site, "same-origin")], false, Ok(())),
+            (Method::POST, &[(site, "same-origin"), ("origin", "null")], false, Ok(())),
+            (Method::GET, &[(site, "none")], false, Ok(())),
+            (Method::GET, &framed, false, Ok(())),
+            (Method::HEAD, &[(site, "same-site"), (mode, "navigate"), (dest, "document")], false, Ok(())),
+            (Method::POST, &framed, false, Err(Rejection::CrossSiteRefused)),
+            (
+                Method::GET,
+                &[(site, "cross-site"), (mode, "cors"), (dest, "empty")],
+                false,
+                Err(Rejection::CrossSiteRefused),
+            ),
+            (
+                Method::GET,
+                &[(site, "same-site"), (mode, "no-cors"), (dest, "image")],
+                false,
+                Err(Rejection::CrossSiteRefused),
+            ),
+            (Method::GET, &[(site, "odd")], false, Err(Rejection::CrossSiteRefused)),
+            (Method::GET, &[], false, Ok(())),
+            (Method::GET, &[("origin", "https://evil.example")], false, Err(Rejection::CrossSiteRefused)),
+            (Method::POST, &[], false, Err(Rejection::CrossSiteRefused)),
+            (Method::POST, &[("origin", "https://APP.example.com:443")], false, Ok(())),
+            (Method::POST, &[("origin", "null")], false, Err(Rejection::CrossSiteRefused)),
+            (Method::DELETE, &[("origin", "https://evil.example")], false, Err(Rejection::CrossSiteRefused)),
+            (Method::GET, &[("origin", "https://app.example.com")], true, Ok(())),
+            (Method::GET, &[(site, "same-origin")], true, Err(Rejection::OriginRefused)),
+            (Method::GET, &[("origin", "null")], true, Err(Rejection::OriginRefused)),
+            (Method::GET, &[("origin", "https://evil.example")], true, Err(Rejection::OriginRefused)),
+        ];
+        for (method, pairs, upgrade, expected) in cases {
+            let pairs: Vec<(&'static str, &'static str)> = pairs.to_vec();
+            assert_eq!(
+                check_origin(method, &request(&pairs), *upgrade, &public),
+                *expected,
+                "{method} {pairs:?} {upgrade}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_page_that_asks_says_which_session_is_meant() {
+        let public = Origin::parse("https://app.example.com").expect("an origin");
+        let of = |pairs: &[(&'static str, &'static str)], parameter: Option<&str>| {
+            Selector::of(&request(pairs), parameter.map(str::to_owned), &public).0
+        };
+        assert_eq!(
+            of(&[("referer", "https://app.example.com/x?a=1&_vestibule_ctx=abc#f")], None).as_deref(),
+            Some("abc")
+        );
+        assert_eq!(of(&[("referer", "https://evil.example/?_vestibule_ctx=abc")], None), None);
+        assert_eq!(
+            of(&[("x-vestibule-context", "h"), ("referer", "https://app.example.com/?_vestibule_ctx=r")], Some("p"))
+                .as_deref(),
+            Some("h")
+        );
+        assert_eq!(of(&[], Some("p")).as_deref(), Some("p"));
+    }
+}

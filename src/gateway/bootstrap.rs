@@ -1,0 +1,143 @@
+//! From a host's token to a session of ours: the 303 of a frame's first navigation, and `POST /.vestibule/session`.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use super::authenticate::CONTEXT_PARAMETER;
+use super::body::Body;
+use super::peer::Peer;
+use super::record::Exchange;
+use super::respond::{Rejection, own};
+use super::route::{RouteSpec, Target};
+use super::{Gateway, cookies};
+use crate::access::Origin;
+use crate::hosts::{HostError, HostPlatform, Proof};
+use crate::secret::Secret;
+use crate::session::Session;
+
+/// A token as it stood in the target, taken out of it.
+pub(super) struct QueryToken {
+    parameter: &'static str,
+    values: Vec<Secret>,
+}
+
+impl Gateway {
+    /// Takes the hosts' token parameters out of the target, so that nothing behind can see them.
+    pub(super) fn take_tokens(&self, target: &mut Target, route: Option<&RouteSpec>) -> Vec<QueryToken> {
+        if route.is_some_and(|route| route.ignore_host_token) {
+            return Vec::new();
+        }
+        let mut tokens: Vec<QueryToken> = Vec::new();
+        for host in &self.hosts {
+            let parameter = host.token_parameter();
+            let values = target.take_parameter(parameter);
+            if !values.is_empty() {
+                tokens.push(QueryToken {
+                    parameter,
+                    values: values.iter().map(|value| Secret::from(value.as_str())).collect(),
+                });
+            }
+        }
+        tokens
+    }
+
+    /// Answers a framed navigation that carries a token; `None` for every other request, which has lost the token by now.
+    pub(super) async fn bootstrap(
+        &self,
+        head: &Parts,
+        target: &Target,
+        mut tokens: Vec<QueryToken>,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Response<Body>>, Rejection> {
+        if tokens.iter().any(|token| token.values.len() > 1) {
+            return Err(Rejection::MalformedRequest("a token parameter that is repeated"));
+        }
+        let Some(token) = tokens.pop().filter(|_| is_framed_navigation(&head.method, &head.headers)) else {
+            return Ok(None);
+        };
+        exchange.event = "bootstrap";
+        // The static rule first: a page that may not frame us learns nothing about a token, not even that it is bad.
+        let framed_by = referring_origin(&head.headers).ok_or(Rejection::OriginRefused)?;
+        let hosts: Vec<_> = self
+            .hosts
+            .iter()
+            .filter(|host| host.token_parameter() == token.parameter && host.allows_origin(&framed_by))
+            .collect();
+        let secret =
+            token.values.first().filter(|_| !hosts.is_empty() && tokens.is_empty()).ok_or(Rejection::OriginRefused)?;
+        let proof = self.prove(&hosts, secret, Some(&framed_by), &exchange.peer).await?;
+        let session = self.begin(proof, exchange);
+        Ok(Some(self.see_other(&head.headers, target, &session)))
+    }
+
+    /// Asks the hosts, most of the time one, whether the token is good.
+    pub(super) async fn prove(
+        &self,
+        hosts: &[&Arc<dyn HostPlatform>],
+        token: &Secret,
+        framed_by: Option<&Origin>,
+        peer: &Peer,
+    ) -> Result<Proof, Rejection> {
+        if self.limiter.is_exhausted(peer.client) {
+            return Err(Rejection::RateLimited);
+        }
+        let mut refusal = Rejection::TokenInvalid;
+        for host in hosts {
+            match host.prove(token, framed_by).await {
+                Ok(proof) => return Ok(proof),
+                Err(HostError::Refused) => {}
+                Err(HostError::Expired) => refusal = Rejection::TokenExpired,
+                // Another host may still know the token, but "no" would be a lie now.
+                Err(HostError::Unavailable) => refusal = Rejection::HostUnavailable,
+            }
+        }
+        if refusal != Rejection::HostUnavailable {
+            self.limiter.count(peer.client);
+        }
+        Err(refusal)
+    }
+
+    /// A new session for a proven caller; never an old one under a new name.
+    pub(super) fn begin(&self, proof: Proof, exchange: &mut Exchange) -> Session {
+        let session = self.sessions.begin(proof.principal, proof.confirmed.at, proof.first_seen, proof.ancestors);
+        exchange.identify(&self.sessions, &session);
+        exchange.keep(&self.sessions.set_cookie(&session));
+        session
+    }
+
+    fn see_other(&self, headers: &HeaderMap, target: &Target, session: &Session) -> Response<Body> {
+        let mut location = target.to_path_and_query();
+        let context = self.sessions.context(session.principal());
+        let name = self.sessions.cookie_name(&context);
+        let others = cookies::ours(headers)
+            .iter()
+            .any(|(other, value)| *other != name && self.sessions.open(other, value).is_ok());
+        if others {
+            // Without a selector the landing page could not tell which of the sessions it belongs to.
+            let separator = if target.query().is_some() { '&' } else { '?' };
+            location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", context.as_str());
+        }
+        let mut answer = own(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", String::new());
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            answer.headers_mut().insert(header::LOCATION, location);
+        }
+        answer
+    }
+}
+
+/// A navigation of a frame, as far as the browser says. One that comes from our own page is none of the host's.
+fn is_framed_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    let says = |name: &str, accepted: &[&str]| {
+        headers.get(name).is_none_or(|value| accepted.iter().any(|one| value.as_bytes() == one.as_bytes()))
+    };
+    method == Method::GET
+        && says("sec-fetch-mode", &["navigate"])
+        && says("sec-fetch-dest", &["iframe", "frame"])
+        && says("sec-fetch-site", &["cross-site", "same-site", "none"])
+}
+
+fn referring_origin(headers: &HeaderMap) -> Option<Origin> {
+    Origin::of_url(headers.get(header::REFERER)?.to_str().ok()?).ok()
+}

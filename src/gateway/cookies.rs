@@ -1,0 +1,96 @@
+//! The `Cookie` header, split byte for byte into ours and the app's.
+
+use http::HeaderMap;
+use http::header::{self, HeaderValue};
+
+use crate::secret::Secret;
+use crate::session::COOKIE_PREFIX;
+
+/// How many of our own cookies are looked at. A browser holds four contexts at most; more is somebody trying.
+const MAX_OURS: usize = 8;
+
+/// Our cookies, (name, value). A name that comes twice is left out altogether: one of the two was planted
+/// (RFC 6265 §4.2.2 gives no order to rely on).
+pub(super) fn ours(headers: &HeaderMap) -> Vec<(String, Secret)> {
+    let mut found: Vec<(&str, &str, bool)> = Vec::new();
+    for (name, value) in pairs(headers).filter_map(split).filter(|(name, _)| is_ours(name)) {
+        match found.iter().position(|(known, _, _)| *known == name) {
+            Some(at) => found[at].2 = false,
+            None if found.len() < MAX_OURS => found.push((name, value, true)),
+            None => {}
+        }
+    }
+    let unique = found.into_iter().filter(|(_, _, alone)| *alone);
+    unique.map(|(name, value, _)| (name.to_owned(), Secret::from(value))).collect()
+}
+
+/// The `Cookie` values without our cookies; all others and their order are untouched.
+pub(super) fn without_ours(headers: &HeaderMap) -> impl Iterator<Item = HeaderValue> + '_ {
+    headers.get_all(header::COOKIE).iter().filter_map(|value| {
+        let bytes = value.as_bytes();
+        if !bytes.windows(COOKIE_PREFIX.len()).any(|part| part.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes())) {
+            return Some(value.clone());
+        }
+        let is_kept = |pair: &&[u8]| !starts_like_ours(pair.trim_ascii());
+        let kept: Vec<&[u8]> = bytes.split(|&byte| byte == b';').filter(is_kept).collect();
+        let joined = kept.join(&b';');
+        let trimmed = joined.trim_ascii();
+        if trimmed.is_empty() { None } else { HeaderValue::from_bytes(trimmed).ok() }
+    })
+}
+
+fn starts_like_ours(pair: &[u8]) -> bool {
+    // A cookie without a name is sent as its bare value, which may look like one of ours.
+    let pair = pair.strip_prefix(b"=").unwrap_or(pair);
+    pair.get(..COOKIE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(';')).map(str::trim)
+}
+
+fn split(pair: &str) -> Option<(&str, &str)> {
+    pair.split_once('=').map(|(name, value)| (name.trim_end(), value.trim_start()))
+}
+
+fn is_ours(name: &str) -> bool {
+    name.strip_prefix(COOKIE_PREFIX).is_some_and(|rest| rest.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::COOKIE, HeaderValue::from_str(value).expect("a value"));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_is_no_cookie() {
+        let names = |values: &[&str]| ours(&headers(values)).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(
+            names(&["a=1; __Host-vestibule.x=1; __Host-vestibule.y=2"]),
+            ["__Host-vestibule.x", "__Host-vestibule.y"]
+        );
+        assert_eq!(names(&["__Host-vestibule.x=1; __Host-vestibule.x=2"]), [""; 0]);
+        assert_eq!(names(&["__Host-vestibule.x=1", "__Host-vestibule.x=1"]), [""; 0]);
+        assert_eq!(names(&["__Host-vestibule=1; x__Host-vestibule.x=1; =__Host-vestibule.x"]), [""; 0]);
+    }
+
+    #[test]
+    fn the_apps_cookies_keep_bytes_and_order() {
+        let kept = |values: &[&str]| {
+            let kept: Vec<String> =
+                without_ours(&headers(values)).map(|v| v.to_str().expect("ASCII").to_owned()).collect();
+            kept
+        };
+        assert_eq!(kept(&["b=2;  a=\"1\" ;c"]), ["b=2;  a=\"1\" ;c"]);
+        assert_eq!(kept(&["b=2; __Host-vestibule.x=s; a=1"]), ["b=2; a=1"]);
+        assert_eq!(kept(&["__Host-vestibule.x=s", "__HOST-Vestibule.y=s; a=1", "=__Host-vestibule.z=1"]), ["a=1"]);
+    }
+}

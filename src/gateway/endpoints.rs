@@ -1,0 +1,202 @@
+//! Our own paths on the public listener, all below `/.vestibule/`.
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde::Deserialize;
+
+use super::Gateway;
+use super::authenticate::{Caller, Selector, check_origin};
+use super::body::{Body, Upload};
+use super::record::Exchange;
+use super::respond::{Rejection, own};
+use crate::access::HostName;
+use crate::secret::Secret;
+use crate::session::Session;
+
+/// The most bytes that a body for us may have: a token of 8 KiB and what is around it.
+const MAX_BODY: usize = 16 * 1024;
+
+/// One of our own paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `session`: who am I; exchange a token.
+    Session,
+    /// `logout`.
+    Logout,
+    /// `jwks.json`.
+    Jwks,
+}
+
+/// The body of `POST /.vestibule/session`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenExchange {
+    token: String,
+    host: Option<String>,
+}
+
+impl Endpoint {
+    /// The endpoint of a path below `/.vestibule/`.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name {
+            "session" => Some(Self::Session),
+            "logout" => Some(Self::Logout),
+            "jwks.json" => Some(Self::Jwks),
+            _ => None,
+        }
+    }
+
+    /// The name for logs and metrics.
+    pub(super) const fn route(self) -> &'static str {
+        match self {
+            Self::Session => "/.vestibule/session",
+            Self::Logout => "/.vestibule/logout",
+            Self::Jwks => "/.vestibule/jwks.json",
+        }
+    }
+}
+
+impl Gateway {
+    /// Answers a request for ourselves.
+    pub(super) async fn answer(
+        &self,
+        endpoint: Endpoint,
+        head: &Parts,
+        selector: &Selector,
+        upload: Upload,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Rejection> {
+        match (endpoint, &head.method) {
+            (Endpoint::Jwks, &Method::GET | &Method::HEAD) => Ok(self.jwks()),
+            (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, exchange).await,
+            (Endpoint::Session, &Method::POST) => self.exchange_token(head, selector, upload, exchange).await,
+            (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, exchange),
+            _ => Err(Rejection::MethodNotAllowed),
+        }
+    }
+
+    fn jwks(&self) -> Response<Body> {
+        let mut answer = own(StatusCode::OK, "application/jwk-set+json", self.assertions.jwks());
+        // Short enough that a new key is known before it signs, long enough that nobody asks per request.
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        answer
+    }
+
+    async fn who_am_i(
+        &self,
+        head: &Parts,
+        selector: &Selector,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Rejection> {
+        let caller = self.authenticate(head, selector, false).await?;
+        self.describe(&caller, exchange).await
+    }
+
+    async fn exchange_token(
+        &self,
+        head: &Parts,
+        selector: &Selector,
+        upload: Upload,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Rejection> {
+        check_origin(&head.method, &head.headers, false, &self.public)?;
+        exchange.event = "exchange";
+        let current = match self.session(&head.headers, selector) {
+            Ok(session) => Some(session),
+            Err(Rejection::SessionMissing | Rejection::SessionExpired) if selector.0.is_none() => None,
+            Err(Rejection::ContextAmbiguous) => None,
+            // The selector may name a session that has just ended and is being renewed: the token must be of that context.
+            Err(_) => None,
+        };
+        let asked: TokenExchange = serde_json::from_slice(&collect(upload).await?)
+            .map_err(|_| Rejection::MalformedRequest("the body is not {\"token\":…}"))?;
+        if asked.token.is_empty() {
+            return Err(Rejection::TokenMissing);
+        }
+        let wanted = asked.host.map(|name| HostName::new(&name)).transpose().map_err(|_| Rejection::TokenInvalid)?;
+        let hosts: Vec<_> =
+            self.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name() == name)).collect();
+        let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), None, &exchange.peer).await?;
+        let context = self.sessions.context(&proof.principal);
+        let expected = selector
+            .0
+            .clone()
+            .or_else(|| current.as_ref().map(|session| self.sessions.context(session.principal()).as_str().to_owned()));
+        if expected.is_some_and(|expected| expected != context.as_str()) {
+            return Err(Rejection::ContextMismatch);
+        }
+        if let Some(current) = &current {
+            // The page that frames us has not changed by a renewal, and the token does not know it.
+            proof.ancestors.extend(
+                current
+                    .ancestors()
+                    .iter()
+                    .filter(|origin| !proof.ancestors.contains(origin))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let session = self.begin(proof, exchange);
+        let caller = self.caller(session).await?;
+        self.describe(&caller, exchange).await
+    }
+
+    fn log_out(&self, head: &Parts, selector: &Selector, exchange: &mut Exchange) -> Result<Response<Body>, Rejection> {
+        check_origin(&head.method, &head.headers, false, &self.public)?;
+        exchange.event = "logout";
+        match self.session(&head.headers, selector) {
+            Ok(session) => {
+                exchange.identify(&self.sessions, &session);
+                self.sessions.revoke(&session);
+                let context = self.sessions.context(session.principal());
+                exchange.keep(&self.sessions.clear_cookie(&self.sessions.cookie_name(&context)));
+            }
+            // Nobody is signed in, which is what was wanted.
+            Err(Rejection::SessionMissing | Rejection::SessionExpired) => {}
+            Err(other) => return Err(other),
+        }
+        Ok(own(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", String::new()))
+    }
+
+    /// The body of `GET /.vestibule/session`: who, and what they hold in the whole tenant.
+    async fn describe(&self, caller: &Caller, exchange: &mut Exchange) -> Result<Response<Body>, Rejection> {
+        exchange.recognise(&self.sessions, caller);
+        let grants = self
+            .grants
+            .of(&caller.principal, &caller.standing)
+            .await
+            .map_err(|error| Rejection::PermissionsUnavailable(error.to_string()))?;
+        let effective = self.policy.effective(&caller.principal, None, &grants);
+        let session: &Session = caller.renewed.as_ref().unwrap_or(&caller.session);
+        let principal = &caller.principal;
+        let body = serde_json::json!({
+            "context": self.sessions.context(principal).as_str(),
+            "host": principal.host().as_str(),
+            "tenant": principal.tenant().as_str(),
+            "user": principal.subject().as_str(),
+            "kind": principal.kind().as_str(),
+            "organization": principal.organization().map(|id| id.as_str()),
+            "actor": principal.actor().map(|id| id.as_str()),
+            "roles": effective.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
+            "permissions": effective.permissions.iter().map(|held| held.as_str()).collect::<Vec<_>>(),
+            "expires_at": session.expires_at().to_rfc3339(),
+        });
+        Ok(own(StatusCode::OK, "application/json", body.to_string()))
+    }
+}
+
+async fn collect(mut upload: Upload) -> Result<Bytes, Rejection> {
+    let mut body = BytesMut::new();
+    while let Some(frame) = upload.frame().await {
+        let frame = frame.map_err(|_| Rejection::MalformedRequest("the body broke off"))?;
+        if let Ok(data) = frame.into_data() {
+            if body.len() + data.len() > MAX_BODY {
+                return Err(Rejection::BodyTooLarge);
+            }
+            body.extend_from_slice(&data);
+        }
+    }
+    Ok(body.freeze())
+}

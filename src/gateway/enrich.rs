@@ -1,0 +1,245 @@
+//! Builds the request that the app gets, from proven parts only.
+//!
+//! Nothing is taken away from the caller's request: a new one is made, and what must not be passed on is never copied.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Uri, Version};
+
+use super::cookies;
+use super::forward::UpgradeKey;
+use super::headers::{is_reserved, listed_in_connection, reads_like};
+use super::peer::Peer;
+use super::route::Target;
+use crate::access::{Effective, Origin, Permit, Principal, Standing};
+use crate::assertion::Assertions;
+
+/// The names of the headers that the app reads. The defaults are `X-Vestibule-…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// Name of the host.
+    pub host: HeaderName,
+    /// Host workspace.
+    pub tenant: HeaderName,
+    /// The person's id.
+    pub user: HeaderName,
+    /// `client`, `internal`, `external` or `service`.
+    pub user_kind: HeaderName,
+    /// Company.
+    pub organization: HeaderName,
+    /// Staff who preview as this client.
+    pub actor: HeaderName,
+    /// The project of the route.
+    pub project: HeaderName,
+    /// Roles as granted.
+    pub roles: HeaderName,
+    /// Expanded permissions.
+    pub permissions: HeaderName,
+    /// Id in the directory.
+    pub directory_user: HeaderName,
+    /// The signed assertion.
+    pub assertion: HeaderName,
+    /// Display name, percent-encoded.
+    pub name: HeaderName,
+    /// Address, percent-encoded.
+    pub email: HeaderName,
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        Self {
+            host: HeaderName::from_static("x-vestibule-host"),
+            tenant: HeaderName::from_static("x-vestibule-tenant"),
+            user: HeaderName::from_static("x-vestibule-user"),
+            user_kind: HeaderName::from_static("x-vestibule-user-kind"),
+            organization: HeaderName::from_static("x-vestibule-organization"),
+            actor: HeaderName::from_static("x-vestibule-actor"),
+            project: HeaderName::from_static("x-vestibule-project"),
+            roles: HeaderName::from_static("x-vestibule-roles"),
+            permissions: HeaderName::from_static("x-vestibule-permissions"),
+            directory_user: HeaderName::from_static("x-vestibule-directory-user"),
+            assertion: HeaderName::from_static("x-vestibule-assertion"),
+            name: HeaderName::from_static("x-vestibule-name"),
+            email: HeaderName::from_static("x-vestibule-email"),
+        }
+    }
+}
+
+impl IdentityHeaders {
+    fn all(&self) -> [&HeaderName; 13] {
+        let Self { host, tenant, user, user_kind, organization, actor, project, roles, permissions, .. } = self;
+        let Self { directory_user, assertion, name, email, .. } = self;
+        [
+            host,
+            tenant,
+            user,
+            user_kind,
+            organization,
+            actor,
+            project,
+            roles,
+            permissions,
+            directory_user,
+            assertion,
+            name,
+            email,
+        ]
+    }
+}
+
+/// What every upstream request is built with.
+pub(super) struct Enrich {
+    names: IdentityHeaders,
+    /// Names that an operator chose instead of ours, which the rule for ours does not cover.
+    renamed: Vec<HeaderName>,
+    profile: bool,
+    path_prefix: String,
+    host: HeaderValue,
+    scheme: HeaderValue,
+    assertions: Arc<Assertions>,
+}
+
+/// One request on its way out: what is known about it beyond the caller's own headers.
+pub(super) struct Outbound<'a> {
+    pub(super) enrich: &'a Enrich,
+    pub(super) target: &'a Target,
+    pub(super) peer: &'a Peer,
+    pub(super) request_id: &'a str,
+    pub(super) standing: Option<&'a Standing>,
+    pub(super) upgrade: Option<UpgradeKey>,
+}
+
+impl Enrich {
+    pub(super) fn new(
+        names: IdentityHeaders,
+        profile: bool,
+        path_prefix: String,
+        public: &Origin,
+        assertions: Arc<Assertions>,
+    ) -> Self {
+        let ours = IdentityHeaders::default();
+        let renamed = names.all().into_iter().filter(|name| !ours.all().contains(name)).cloned().collect();
+        let (host, scheme) = (value(public.authority()), value(public.scheme()));
+        Self { names, renamed, profile, path_prefix, host, scheme, assertions }
+    }
+
+    fn copies(&self, name: &HeaderName) -> bool {
+        !is_reserved(name) && *name != header::COOKIE && !self.renamed.iter().any(|ours| reads_like(name, ours))
+    }
+}
+
+impl Outbound<'_> {
+    /// The head of the upstream request. The caller's headers are only read.
+    pub(super) fn parts(&self, method: &Method, headers: &HeaderMap, permit: &Permit) -> Parts {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = method.clone();
+        parts.version = Version::HTTP_11;
+        parts.uri = self.uri();
+        parts.headers = self.headers(headers, permit);
+        parts
+    }
+
+    fn uri(&self) -> Uri {
+        let text = format!("{}{}", self.enrich.path_prefix, self.target.to_path_and_query());
+        PathAndQuery::try_from(text)
+            .map(Uri::from)
+            .expect("a target and a prefix hold only what a URI may hold; both are checked when made")
+    }
+
+    fn headers(&self, caller: &HeaderMap, permit: &Permit) -> HeaderMap {
+        // Hop-by-hop first, so that nothing that `Connection` lists can take away what is added below.
+        let listed = listed_in_connection(caller);
+        let mut headers = HeaderMap::with_capacity(caller.len() + 16);
+        headers.insert(header::HOST, self.enrich.host.clone());
+        for (name, content) in caller {
+            if self.enrich.copies(name) && !listed.contains(name) {
+                headers.append(name.clone(), content.clone());
+            }
+        }
+        for kept in cookies::without_ours(caller) {
+            headers.append(header::COOKIE, kept);
+        }
+        self.describe_the_way(caller, &mut headers);
+        if let (Some(principal), Some(effective)) = (permit.principal(), permit.effective()) {
+            self.identify(principal, effective, permit, &mut headers);
+        }
+        headers
+    }
+
+    fn describe_the_way(&self, caller: &HeaderMap, headers: &mut HeaderMap) {
+        headers.insert("x-forwarded-for", value(&self.peer.forwarded_for));
+        headers.insert("x-forwarded-proto", self.enrich.scheme.clone());
+        headers.insert("x-forwarded-host", self.enrich.host.clone());
+        headers.insert("x-request-id", value(self.request_id));
+        if self.upgrade.is_some() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        } else if caller.get(header::TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+            // What we ask of the app on our own connection (RFC 9110 §10.1.4): the caller can take trailers, so can we.
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+
+    fn identify(&self, principal: &Principal, effective: &Effective, permit: &Permit, headers: &mut HeaderMap) {
+        let names = &self.enrich.names;
+        headers.insert(&names.host, value(principal.host().as_str()));
+        headers.insert(&names.tenant, value(principal.tenant().as_str()));
+        headers.insert(&names.user, value(principal.subject().as_str()));
+        headers.insert(&names.user_kind, HeaderValue::from_static(principal.kind().as_str()));
+        if let Some(organization) = principal.organization() {
+            headers.insert(&names.organization, value(organization.as_str()));
+        }
+        if let Some(actor) = principal.actor() {
+            headers.insert(&names.actor, value(actor.as_str()));
+        }
+        if let Some(project) = permit.project() {
+            headers.insert(&names.project, value(project.as_str()));
+        }
+        headers.insert(&names.roles, value(&joined(effective.roles.iter().map(|role| role.as_str()))));
+        headers.insert(&names.permissions, value(&joined(effective.permissions.iter().map(|held| held.as_str()))));
+        let token =
+            self.enrich.assertions.sign(principal, effective, permit.project(), permit.route(), permit.revision());
+        headers.insert(&names.assertion, value(&token));
+        self.describe(headers);
+    }
+
+    /// Name and address, if the operator wants the app to have them and the host gave them.
+    fn describe(&self, headers: &mut HeaderMap) {
+        let Some(standing) = self.standing.filter(|_| self.enrich.profile) else { return };
+        let names = &self.enrich.names;
+        for (name, text) in [(&names.name, &standing.name), (&names.email, &standing.email)] {
+            // Too long is left out and never cut: half a name is another name.
+            if let Some(encoded) =
+                text.as_ref().map(|text| percent_encoded(text)).filter(|encoded| encoded.len() <= 1024)
+            {
+                headers.insert(name, value(&encoded));
+            }
+        }
+    }
+}
+
+fn joined<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// UTF-8, percent-encoded wherever a byte is not an unreserved character (RFC 3986 §2.3), blanks included.
+fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("ids, addresses and assertions are visible ASCII by construction")
+}

@@ -1,0 +1,133 @@
+//! Sends an allowed request to the app and brings its answer back, both ways as a stream.
+
+use std::error::Error;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use self::upstream::Attempt;
+use super::body::{Body, Progress, Upload, UploadError};
+use super::enrich::Outbound;
+use super::respond::Rejection;
+use crate::access::Permit;
+
+mod answer;
+mod tunnel;
+mod upstream;
+
+pub(super) use answer::frame;
+pub(super) use tunnel::UpgradeKey;
+pub(super) use upstream::Upstream;
+pub use upstream::{Lease, UpstreamAddress, UpstreamSettings};
+
+/// The app's answer, and how long the app took to begin it.
+pub(super) struct Forwarded {
+    pub(super) answer: Response<Body>,
+    pub(super) upstream_duration: Duration,
+}
+
+/// Passes the request on. The permit is spent here: one permit, one request.
+///
+/// A request that was never written is tried again on a new connection. One that was written on a used connection and
+/// came to nothing is tried again only if it is safe to repeat (RFC 9110 §9.2.2) and has no body.
+pub(super) async fn forward(
+    upstream: &Upstream,
+    outbound: Outbound<'_>,
+    head: Parts,
+    upload: Upload,
+    permit: Permit,
+) -> Result<Forwarded, Rejection> {
+    let started = Instant::now();
+    let upgrade = outbound.upgrade;
+    let progress = upload.progress();
+    let repeatable = head.method.is_safe() && upload.is_end_stream();
+    let build = |upload| Request::from_parts(outbound.parts(&head.method, &head.headers, &permit), upload);
+    let sending = exchange(upstream, build(upload), || repeatable.then(|| build(Upload::empty())));
+    let (answer, lease) = until_head(sending, progress.as_deref(), upstream.settings.header_timeout).await?;
+    let upstream_duration = started.elapsed();
+    let personal = permit.principal().is_some();
+    let answer = match (answer.status(), upgrade) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => tunnel::open(answer, &key, head)?,
+        (StatusCode::SWITCHING_PROTOCOLS, None) => return Err(broken("101 although no upgrade was asked for")),
+        _ => answer.map(|incoming| Body::app(incoming, lease, answer::clean_trailers)),
+    };
+    Ok(Forwarded { answer: answer::clean(answer, personal), upstream_duration })
+}
+
+/// One request and its answer, with at most one more try.
+async fn exchange(
+    upstream: &Upstream,
+    request: Request<Upload>,
+    again: impl FnOnce() -> Option<Request<Upload>>,
+) -> Result<(Response<Incoming>, Lease), Rejection> {
+    let lease = upstream.lease().await.map_err(|error| unreachable(&error))?;
+    let once_more = match lease.send(request).await {
+        Attempt::Answered(answer, lease) => return Ok((answer, lease)),
+        Attempt::Unsent(request) => *request,
+        Attempt::Failed { error, reused } => {
+            let request = if reused && broke_off(&error) { again() } else { None };
+            request.ok_or_else(|| failed(&error))?
+        }
+    };
+    let lease = upstream.connect().await.map_err(|error| unreachable(&error))?;
+    match lease.send(once_more).await {
+        Attempt::Answered(answer, lease) => Ok((answer, lease)),
+        Attempt::Unsent(_) => Err(broken("the app closes connections before a request can be sent")),
+        Attempt::Failed { error, .. } => Err(failed(&error)),
+    }
+}
+
+/// Waits for the head of the answer. An upload in progress is not the app's fault, so the time starts anew as long as
+/// bytes are moving; their pace is bounded by the upload itself.
+async fn until_head<T>(
+    sending: impl Future<Output = Result<T, Rejection>>,
+    progress: Option<&Progress>,
+    limit: Duration,
+) -> Result<T, Rejection> {
+    let mut sending = pin!(sending);
+    loop {
+        let before = progress.map(Progress::mark);
+        match tokio::time::timeout(limit, &mut sending).await {
+            Ok(result) => return result,
+            Err(_) if progress.map(Progress::mark) != before => {}
+            Err(_) => return Err(Rejection::UpstreamTimeout),
+        }
+    }
+}
+
+/// Whether a connection ended without an answer, as one does that the app had already closed.
+fn broke_off(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || io_error(error).is_some()
+}
+
+fn io_error(error: &hyper::Error) -> Option<&io::Error> {
+    error.source().and_then(|source| source.downcast_ref())
+}
+
+/// Finds whose fault it was: the caller's body can break a request as well as the app can.
+fn failed(error: &hyper::Error) -> Rejection {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        match cause.downcast_ref::<UploadError>() {
+            Some(UploadError::TooLarge) => return Rejection::BodyTooLarge,
+            Some(UploadError::TooSlow) => return Rejection::RequestTimeout,
+            Some(UploadError::Broken(_)) => return Rejection::MalformedRequest("the body broke off or was malformed"),
+            None => source = cause.source(),
+        }
+    }
+    Rejection::UpstreamUnavailable(error.to_string())
+}
+
+fn unreachable(error: &io::Error) -> Rejection {
+    Rejection::UpstreamUnavailable(format!("no connection: {error}"))
+}
+
+fn broken(cause: &str) -> Rejection {
+    Rejection::UpstreamUnavailable(cause.to_owned())
+}

@@ -1,0 +1,178 @@
+//! Cleans the app's answer, so that it lives in a frame and says nothing in our name.
+
+use http::header::{self, Entry, HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::gateway::body::Body;
+use crate::gateway::headers::{is_hop_by_hop, is_managed, listed_in_connection};
+use crate::session::COOKIE_PREFIX;
+
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Removes what belongs to one connection or to us, and adds what an answer with personal content needs.
+pub(super) fn clean(mut answer: Response<Body>, personal: bool) -> Response<Body> {
+    let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
+    if !upgraded {
+        remove_hop_by_hop(headers);
+    }
+    remove_managed(headers);
+    rewrite_cookies(headers);
+    insert_if_absent(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    insert_if_absent(headers, header::REFERRER_POLICY, "strict-origin-when-cross-origin");
+    if personal {
+        insert_if_absent(headers, CORP, "same-origin");
+        protect_from_caches(headers);
+    }
+    answer
+}
+
+/// Trailers may not say in our name what a header may not.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_managed(trailers);
+    trailers.remove(header::SET_COOKIE);
+}
+
+/// Says who may frame this answer, in place of whatever the app said about it. Its other directives stay.
+pub(in crate::gateway) fn frame(headers: &mut HeaderMap, ancestors: &str) {
+    headers.remove(header::X_FRAME_OPTIONS);
+    let policies: Vec<HeaderValue> = headers.get_all(header::CONTENT_SECURITY_POLICY).iter().cloned().collect();
+    headers.remove(header::CONTENT_SECURITY_POLICY);
+    for policy in &policies {
+        if let Some(rest) = without_frame_ancestors(policy) {
+            headers.append(header::CONTENT_SECURITY_POLICY, rest);
+        }
+    }
+    if let Ok(ours) = HeaderValue::from_str(&format!("frame-ancestors {ancestors}")) {
+        headers.append(header::CONTENT_SECURITY_POLICY, ours);
+    }
+}
+
+/// One header value may hold several policies, separated by commas (CSP3 §3.1); directives end with a semicolon.
+fn without_frame_ancestors(policy: &HeaderValue) -> Option<HeaderValue> {
+    let text = policy.to_str().ok()?;
+    let is_kept = |directive: &&str| {
+        let name = directive.split_ascii_whitespace().next().unwrap_or_default();
+        !name.is_empty() && !name.eq_ignore_ascii_case("frame-ancestors")
+    };
+    let kept = |one: &str| one.split(';').map(str::trim).filter(is_kept).collect::<Vec<_>>().join("; ");
+    let policies: Vec<String> = text.split(',').map(kept).filter(|one| !one.is_empty()).collect();
+    HeaderValue::from_str(&policies.join(", ")).ok().filter(|value| !value.is_empty())
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let listed = listed_in_connection(headers);
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    for name in gone.iter().chain(&listed) {
+        headers.remove(name);
+    }
+}
+
+fn remove_managed(headers: &mut HeaderMap) {
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| is_managed(name)).cloned().collect();
+    for name in &gone {
+        headers.remove(name);
+    }
+}
+
+fn insert_if_absent(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    if let Entry::Vacant(vacant) = headers.entry(name) {
+        vacant.insert(HeaderValue::from_static(value));
+    }
+}
+
+/// A page about somebody must not be shown to somebody else by a cache that knows nothing of cookies.
+fn protect_from_caches(headers: &mut HeaderMap) {
+    let is_html = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if is_html && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        headers.append(header::VARY, HeaderValue::from_static("Cookie"));
+    }
+}
+
+fn rewrite_cookies(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::SET_COOKIE) {
+        return;
+    }
+    let cookies: Vec<HeaderValue> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
+    headers.remove(header::SET_COOKIE);
+    for cookie in cookies.iter().filter_map(for_the_frame) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// A browser sends a cookie back from inside a cross-site frame only if it is `SameSite=None`, `Secure` and
+/// `Partitioned`. A `Domain` would take it out of this origin. Names that look like ours are refused, also as the value
+/// of a cookie without a name, which some browsers send back as if it were one.
+fn for_the_frame(cookie: &HeaderValue) -> Option<HeaderValue> {
+    let mut parts = cookie.as_bytes().split(|&byte| byte == b';');
+    let pair = parts.next()?.trim_ascii();
+    let bare = pair.strip_prefix(b"=").unwrap_or(pair).trim_ascii_start();
+    if bare.len() >= COOKIE_PREFIX.len() && bare[..COOKIE_PREFIX.len()].eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()) {
+        return None;
+    }
+    let mut rewritten = pair.to_vec();
+    for attribute in parts.map(<[u8]>::trim_ascii).filter(|attribute| is_kept(attribute)) {
+        rewritten.extend_from_slice(b"; ");
+        rewritten.extend_from_slice(attribute);
+    }
+    rewritten.extend_from_slice(b"; Secure; SameSite=None; Partitioned");
+    HeaderValue::from_bytes(&rewritten).ok()
+}
+
+fn is_kept(attribute: &[u8]) -> bool {
+    let name = attribute.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+    !name.is_empty()
+        && ![&b"domain"[..], b"secure", b"samesite", b"partitioned"].iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: Option<HeaderValue>) -> Option<String> {
+        value.map(|value| value.to_str().expect("ASCII").to_owned())
+    }
+
+    #[test]
+    fn cookies_of_the_app_are_made_to_live_in_the_frame() {
+        let cases = [
+            (
+                "sid=1; Domain=example.com; Path=/x; HttpOnly; SameSite=Lax",
+                Some("sid=1; Path=/x; HttpOnly; Secure; SameSite=None; Partitioned"),
+            ),
+            ("sid=a=b;Secure;secure ; Max-Age=5", Some("sid=a=b; Max-Age=5; Secure; SameSite=None; Partitioned")),
+            ("__Host-vestibule.abc=x; Path=/", None),
+            ("__host-VESTIBULE=x", None),
+            ("=__Host-vestibule.abc=x", None),
+            (" = __Host-vestibule.abc=x", None),
+        ];
+        for (before, after) in cases {
+            assert_eq!(text(for_the_frame(&HeaderValue::from_static(before))).as_deref(), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn only_frame_ancestors_leave_the_apps_policy() {
+        let cases = [
+            ("frame-ancestors 'none'", None),
+            ("default-src 'self'; Frame-Ancestors https://a ; img-src *", Some("default-src 'self'; img-src *")),
+            ("frame-ancestors 'none', default-src 'none'", Some("default-src 'none'")),
+        ];
+        for (before, after) in cases {
+            assert_eq!(text(without_frame_ancestors(&HeaderValue::from_static(before))).as_deref(), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn every_answer_names_its_ancestors_once() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors *"));
+        headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'"));
+        frame(&mut headers, "https://portal.example");
+        let policies: Vec<_> = headers.get_all(header::CONTENT_SECURITY_POLICY).iter().collect();
+        assert_eq!(policies, ["default-src 'self'", "frame-ancestors https://portal.example"]);
+        assert!(!headers.contains_key(header::X_FRAME_OPTIONS));
+    }
+}

@@ -1,0 +1,191 @@
+//! The app's address and a pool of connections to it, one pool per worker.
+//!
+//! A pool of our own and not a client library's: it stays on its worker, needs no routing key, and hands a request that
+//! was never sent back for another try. Measured against the usual client it saves about a tenth of a request's cost.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use crate::gateway::body::{Progress, Upload};
+
+/// How long a connection may wait for its next request. Below the 5 s after which Node's server closes one, because a
+/// connection that closes under a POST cannot be helped.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// Idle connections that one worker keeps.
+const MAX_IDLE: usize = 256;
+
+/// The most header fields that an app's answer may have.
+const MAX_ANSWER_HEADERS: usize = 200;
+
+/// The most bytes that the head of an app's answer may have.
+const MAX_ANSWER_HEAD: usize = 128 * 1024;
+
+/// Where the app listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamAddress {
+    /// `host:port`; resolved anew for each connection.
+    Tcp(String),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// How to reach the app.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// Where it listens.
+    pub address: UpstreamAddress,
+    /// Put before every path; empty, or `/x` without a slash at the end.
+    pub path_prefix: String,
+    /// Time for a connection to be made.
+    pub connect_timeout: Duration,
+    /// Time from the end of the request to the head of the answer.
+    pub header_timeout: Duration,
+}
+
+/// The connections of one worker.
+#[derive(Clone)]
+pub(in crate::gateway) struct Upstream {
+    pub(super) settings: Arc<UpstreamSettings>,
+    idle: Arc<Mutex<Vec<Idle>>>,
+}
+
+struct Idle {
+    sender: SendRequest<Upload>,
+    since: Instant,
+}
+
+/// A connection that is in use. Given back when both directions are done, dropped and so closed otherwise.
+pub struct Lease {
+    sender: SendRequest<Upload>,
+    idle: Arc<Mutex<Vec<Idle>>>,
+    upload: Option<Arc<Progress>>,
+    /// Whether it has already served a request, and so may have been closed by the app without our knowing.
+    pub(super) reused: bool,
+}
+
+/// What became of one attempt to send.
+pub(super) enum Attempt {
+    Answered(Response<Incoming>, Lease),
+    /// Never written; here it is again.
+    Unsent(Box<Request<Upload>>),
+    /// Written at least in part, and no answer came.
+    Failed {
+        error: hyper::Error,
+        reused: bool,
+    },
+}
+
+impl Upstream {
+    pub(in crate::gateway) fn new(settings: Arc<UpstreamSettings>) -> Self {
+        Self { settings, idle: Arc::default() }
+    }
+
+    /// The same app, with an empty pool.
+    pub(in crate::gateway) fn with_own_pool(&self) -> Self {
+        Self { settings: Arc::clone(&self.settings), idle: Arc::default() }
+    }
+
+    /// An idle connection if there is one, else a new one.
+    pub(super) async fn lease(&self) -> io::Result<Lease> {
+        while let Some(sender) = self.pop() {
+            let mut lease = Lease { sender, idle: Arc::clone(&self.idle), upload: None, reused: true };
+            // The connection's own task may still be tidying up after the last answer, or have found it closed.
+            if lease.sender.ready().await.is_ok() {
+                return Ok(lease);
+            }
+        }
+        self.connect().await
+    }
+
+    /// A new connection, whatever the pool holds.
+    pub(super) async fn connect(&self) -> io::Result<Lease> {
+        let connecting = async {
+            match &self.settings.address {
+                UpstreamAddress::Tcp(authority) => {
+                    let stream = TcpStream::connect(authority).await?;
+                    stream.set_nodelay(true)?;
+                    self.handshake(stream).await
+                }
+                UpstreamAddress::Unix(path) => self.handshake(UnixStream::connect(path).await?).await,
+            }
+        };
+        let timed_out = |_| Err(io::Error::from(io::ErrorKind::TimedOut));
+        tokio::time::timeout(self.settings.connect_timeout, connecting).await.unwrap_or_else(timed_out)
+    }
+
+    async fn handshake<S>(&self, stream: S) -> io::Result<Lease>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let mut builder = http1::Builder::new();
+        builder.max_headers(MAX_ANSWER_HEADERS).max_buf_size(MAX_ANSWER_HEAD);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(event = "upstream_connection", error = %error, "a connection to the app ended");
+            }
+        });
+        Ok(Lease { sender, idle: Arc::clone(&self.idle), upload: None, reused: false })
+    }
+
+    fn pop(&self) -> Option<SendRequest<Upload>> {
+        let mut idle = lock(&self.idle);
+        let newest = idle.pop()?;
+        if newest.since.elapsed() > IDLE {
+            // All others are older.
+            idle.clear();
+            return None;
+        }
+        Some(newest.sender)
+    }
+}
+
+impl Lease {
+    /// Sends the request and waits for the head of the answer.
+    pub(super) async fn send(mut self, request: Request<Upload>) -> Attempt {
+        self.upload = request.body().progress();
+        let reused = self.reused;
+        match self.sender.try_send_request(request).await {
+            Ok(answer) => Attempt::Answered(answer, self),
+            Err(mut failure) => match failure.take_message() {
+                Some(request) => Attempt::Unsent(Box::new(request)),
+                None => Attempt::Failed { error: failure.into_error(), reused },
+            },
+        }
+    }
+
+    /// Returns the connection to the pool, if the request went out in full: an answer that came before the end of its
+    /// request leaves bytes behind that the app could read as another request.
+    pub(in crate::gateway) fn give_back(self) {
+        if self.sender.is_closed() || self.upload.is_some_and(|upload| !upload.is_done()) {
+            return;
+        }
+        let mut idle = lock(&self.idle);
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { sender: self.sender, since: Instant::now() });
+        }
+    }
+}
+
+fn lock(idle: &Mutex<Vec<Idle>>) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+    // Nothing that holds the lock can leave the list half changed.
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("reused", &self.reused).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,45 @@
+//! A number per tenant that moves with every change of grants. Reading it takes no lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::Change;
+use crate::access::TenantId;
+
+/// The revisions of all tenants.
+#[derive(Debug, Default)]
+pub(super) struct Revisions {
+    now: ArcSwap<Numbers>,
+}
+
+/// No number is ever used twice, so the larger of the two is new after either kind of change.
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    last: u64,
+    all: u64,
+    by_tenant: HashMap<TenantId, u64>,
+}
+
+impl Revisions {
+    pub(super) fn of(&self, tenant: &TenantId) -> u64 {
+        let now = self.now.load();
+        now.by_tenant.get(tenant).copied().unwrap_or(0).max(now.all)
+    }
+
+    pub(super) fn moved(&self, change: &Change) {
+        self.now.rcu(|now| {
+            let mut next = Numbers::clone(now);
+            next.last += 1;
+            match &change.tenant {
+                Some(tenant) => drop(next.by_tenant.insert(tenant.clone(), next.last)),
+                None => {
+                    next.all = next.last;
+                    next.by_tenant.clear();
+                }
+            }
+            Arc::new(next)
+        });
+    }
+}

@@ -1,0 +1,231 @@
+//! The few calls of Assembly's API that confirm a person, within a budget.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use metrics::counter;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tower::limit::ConcurrencyLimit;
+use tower::{Service as _, ServiceExt as _};
+
+use super::ApiBudget;
+use crate::access::HostName;
+use crate::secret::Secret;
+
+/// One call, from first byte out to last byte in.
+const CALL_TIME: Duration = Duration::from_secs(5);
+/// Calls at a time.
+const CONCURRENCY: usize = 8;
+/// The largest answer that is read.
+const MAX_ANSWER: usize = 256 * 1024;
+/// How long a call waits for its turn in the budget.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+/// What the month of the budget is taken to be.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why there is no answer to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ApiError {
+    /// 404 or 410: there is no such person.
+    Gone,
+    /// 401 or 403: this key, or this token id, may not ask.
+    Denied,
+    /// Anything else: no route, 429, 5xx, an answer that cannot be read, the budget used up.
+    Unavailable,
+}
+
+/// `GET /v1/workspaces`, as far as it is used.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Workspace {
+    pub(super) id: String,
+    pub(super) portal_url: Option<String>,
+}
+
+/// `GET /v1/clients/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClientUser {
+    pub(super) id: String,
+    pub(super) given_name: Option<String>,
+    pub(super) family_name: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) company_id: Option<String>,
+    pub(super) company_ids: Option<Vec<String>>,
+    pub(super) status: Option<String>,
+}
+
+/// `GET /v1/internal-users/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InternalUser {
+    pub(super) id: String,
+    pub(super) given_name: Option<String>,
+    pub(super) family_name: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) role: Option<String>,
+    pub(super) is_client_access_limited: Option<bool>,
+    pub(super) company_access_list: Option<Vec<String>>,
+}
+
+type Http = ConcurrencyLimit<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>>;
+
+/// A caller of the API with one key.
+pub(super) struct Api {
+    http: Http,
+    base: String,
+    key: Secret,
+    host: HostName,
+    budget: Mutex<Budget>,
+}
+
+/// A bucket that refills by the second, and a count that starts anew every month.
+struct Budget {
+    limits: ApiBudget,
+    /// When the next call may start, if calls are spread evenly; it may lie up to one second in the past.
+    next: Instant,
+    month_began: Instant,
+    this_month: u32,
+}
+
+impl Api {
+    pub(super) fn new(host: HostName, base: &str, key: Secret, limits: ApiBudget) -> Result<Self, super::StartError> {
+        let builder = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .map_err(|_| super::StartError::Tls)?;
+        // Plain http is for a platform on loopback; the configuration refuses it elsewhere.
+        let connector = builder.https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
+        let now = Instant::now();
+        let budget = Mutex::new(Budget { limits, next: now, month_began: now, this_month: 0 });
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { http: ConcurrencyLimit::new(client, CONCURRENCY), base, key, host, budget })
+    }
+
+    /// Proves that the key speaks for the workspace and, with a token id, that the token is alive.
+    pub(super) async fn workspace(&self, tenant: &str, token_id: Option<&str>) -> Result<Workspace, ApiError> {
+        self.get("workspace", "/v1/workspaces", tenant, token_id).await
+    }
+
+    pub(super) async fn client(&self, tenant: &str, id: &str) -> Result<ClientUser, ApiError> {
+        self.get("client", &format!("/v1/clients/{id}"), tenant, None).await
+    }
+
+    pub(super) async fn internal_user(&self, tenant: &str, id: &str) -> Result<InternalUser, ApiError> {
+        self.get("internal_user", &format!("/v1/internal-users/{id}"), tenant, None).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, operation: &'static str, path: &str, tenant: &str, token_id: Option<&str>) -> Result<T, ApiError> {
+        let result = match self.turn().await {
+            Ok(()) => tokio::time::timeout(CALL_TIME, self.call(path, tenant, token_id)).await.unwrap_or(Err(ApiError::Unavailable)),
+            Err(exhausted) => Err(exhausted),
+        };
+        let word = match &result {
+            Ok(_) => "ok",
+            Err(ApiError::Gone) => "gone",
+            Err(ApiError::Denied) => "denied",
+            Err(ApiError::Unavailable) => "unavailable",
+        };
+        counter!("vestibule_host_requests_total", "host" => self.host.to_string(), "operation" => operation, "result" => word).increment(1);
+        serde_json::from_slice(&result?).map_err(|_| ApiError::Unavailable)
+    }
+
+    async fn call(&self, path: &str, tenant: &str, token_id: Option<&str>) -> Result<Bytes, ApiError> {
+        let request = self.request(path, tenant, token_id).ok_or(ApiError::Unavailable)?;
+        let answer = match self.send(request.clone()).await {
+            Err(error) if error.is_connect() => self.send(request).await,
+            first => first,
+        };
+        let answer = answer.map_err(|error| {
+            tracing::warn!(event = "host_request", host = %self.host, path, error = %error, "the host's API cannot be reached");
+            ApiError::Unavailable
+        })?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(ApiError::Gone),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(ApiError::Denied),
+            status => {
+                tracing::warn!(event = "host_request", host = %self.host, path, status = status.as_u16(), "the host's API does not answer the question");
+                return Err(ApiError::Unavailable);
+            }
+        }
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|_| ApiError::Unavailable)?;
+        Ok(body.to_bytes())
+    }
+
+    async fn send(&self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.http.clone().ready().await?.call(request).await
+    }
+
+    /// The key in the form of the platform's SDK: `workspace/key`, and `/token id` where there is one.
+    fn request(&self, path: &str, tenant: &str, token_id: Option<&str>) -> Option<Request<Empty<Bytes>>> {
+        let mut key = [tenant.as_bytes(), b"/", self.key.expose()].concat();
+        if let Some(id) = token_id {
+            key.extend_from_slice(&[b"/", id.as_bytes()].concat());
+        }
+        let mut key = http::HeaderValue::from_bytes(&key).ok()?;
+        key.set_sensitive(true);
+        let uri: Uri = format!("{}{path}", self.base).parse().ok()?;
+        Request::get(uri).header("x-api-key", key).header("accept", "application/json").body(Empty::new()).ok()
+    }
+
+    /// Waits for a place in the budget; an exhausted one is an outage and never a no.
+    async fn turn(&self) -> Result<(), ApiError> {
+        let wait = {
+            let mut budget = self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            budget.take(Instant::now()).ok_or(ApiError::Unavailable)?
+        };
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+}
+
+impl Budget {
+    /// How long to wait before the call, or `None` if it cannot be made.
+    fn take(&mut self, now: Instant) -> Option<Duration> {
+        if now.duration_since(self.month_began) >= MONTH {
+            (self.month_began, self.this_month) = (now, 0);
+        }
+        let interval = Duration::from_secs(1) / self.limits.per_second.max(1);
+        // Up to a second's worth of calls may be made at once after a quiet time.
+        let burst = Duration::from_secs(1).checked_sub(interval).unwrap_or_default();
+        let earliest = now.checked_sub(burst).unwrap_or(now);
+        let turn = self.next.max(earliest);
+        let wait = turn.saturating_duration_since(now);
+        if self.this_month >= self.limits.per_month || wait > MAX_WAIT {
+            return None;
+        }
+        self.this_month += 1;
+        self.next = turn + interval;
+        Some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_allows_a_burst_then_spreads_then_stops() {
+        let now = Instant::now();
+        let limits = ApiBudget { per_second: 5, per_month: 17 };
+        let mut budget = Budget { limits, next: now, month_began: now, this_month: 0 };
+        let later = now + Duration::from_secs(10);
+        let waits: Vec<_> = (0..17).map(|_| budget.take(later).map(|wait| wait.as_millis())).collect();
+        assert_eq!(waits[..6], [Some(0), Some(0), Some(0), Some(0), Some(0), Some(200)]);
+        assert_eq!(waits[14], Some(2000), "the longest wait");
+        assert_eq!(waits[15..], [None, None]);
+        assert_eq!(budget.take(later + Duration::from_secs(60)), Some(Duration::ZERO));
+        assert!(budget.take(later + Duration::from_secs(70)).is_some());
+        assert_eq!(budget.take(later + Duration::from_secs(80)), None, "the month's calls are used up");
+        assert!(budget.take(now + MONTH).is_some());
+    }
+}

@@ -1,0 +1,251 @@
+//! Our own short proof of a principal: a sealed cookie, and the list of those that were ended early.
+//!
+//! # Format
+//!
+//! The cookie's value is unpadded base64url of
+//! `version (1 byte) ‖ key id length (1) ‖ key id ‖ nonce (24) ‖ XAES-256-GCM(record)`, with additional data
+//! `"vestibule session v1" ‖ 0 ‖ cookie name ‖ 0 ‖ public origin`. The record is described in `session/record.rs`; it
+//! holds ids and times, never rights. A release reads the next version before any release writes it.
+//!
+//! XAES-256-GCM ([C2SP](https://c2sp.org/XAES-256-GCM)) derives a key per nonce, so that random nonces are safe for any
+//! number of cookies under one key.
+
+use std::fmt;
+use std::time::Duration;
+
+use moka::Expiry;
+use moka::sync::Cache;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::access::{Origin, Principal};
+use crate::clock::{Clock, Timestamp};
+use crate::secret::Secret;
+
+mod record;
+mod seal;
+
+use seal::{Opened, Sealer};
+
+/// What the names of all our cookies begin with. `__Host-` binds a cookie to this exact origin.
+pub const COOKIE_PREFIX: &str = "__Host-vestibule";
+
+/// Ended sessions that are remembered. Each is kept until its absolute end.
+const MAX_REVOKED: u64 = 200_000;
+
+/// What the sessions of a gateway are made with.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    /// (id, 32 bytes): the first seals, all open.
+    pub keys: Vec<(String, Secret)>,
+    /// A session ends after this time without a request.
+    pub idle: Duration,
+    /// A session ends this long after its token was first seen, whatever happens.
+    pub absolute: Duration,
+    /// The public origin; a cookie of another origin does not open.
+    pub origin: Origin,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Why sessions cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// No key at all.
+    #[error("[session] keys needs at least one key")]
+    None,
+    /// Not 32 bytes, or an id that cannot be written down.
+    #[error("[session] keys: key `{0}` must be 32 bytes and its id 1 to 32 characters")]
+    Unfit(String),
+}
+
+/// Why a cookie is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// Not sealed by us, for this name, on this origin.
+    #[error("the cookie is not a session of this gateway")]
+    Invalid,
+    /// Idle or absolute end passed.
+    #[error("the session has ended")]
+    Expired,
+    /// Logged out or revoked.
+    #[error("the session was ended")]
+    Revoked,
+}
+
+/// The random name of one session.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId([u8; 16]);
+
+/// Which of several sessions in one browser: a short hash of origin, host, tenant, kind, user, organization and actor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ContextId(String);
+
+/// A proven principal for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    id: SessionId,
+    principal: Principal,
+    confirmed_at: Timestamp,
+    idle_end: Timestamp,
+    absolute_end: Timestamp,
+    ancestors: Vec<Origin>,
+    /// Sealed by a key that is no longer the first.
+    outdated: bool,
+}
+
+/// Makes, seals, opens and ends sessions.
+pub struct Sessions {
+    sealer: Sealer,
+    idle: Duration,
+    absolute: Duration,
+    origin: Origin,
+    clock: Clock,
+    random: SystemRandom,
+    revoked: Cache<SessionId, Timestamp>,
+}
+
+impl Sessions {
+    /// Checks the keys; each must be 32 bytes.
+    pub fn new(settings: SessionSettings) -> Result<Self, KeyError> {
+        let SessionSettings { keys, idle, absolute, origin, clock } = settings;
+        let sealer = Sealer::new(&keys, &origin)?;
+        let revoked = Cache::builder().max_capacity(MAX_REVOKED).expire_after(UntilItsEnd(clock.clone())).build();
+        Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked })
+    }
+
+    /// A new session with a new id. Its absolute end counts from the first sight of its token, so that a token which is
+    /// presented again does not prolong it.
+    pub fn begin(
+        &self,
+        principal: Principal,
+        confirmed_at: Timestamp,
+        first_seen: Timestamp,
+        ancestors: Vec<Origin>,
+    ) -> Session {
+        let mut id = [0; 16];
+        self.fill(&mut id);
+        let absolute_end = first_seen + self.absolute;
+        let idle_end = (self.clock.now() + self.idle).min(absolute_end);
+        let ancestors = ancestors.into_iter().take(record::MAX_ANCESTORS).collect();
+        Session { id: SessionId(id), principal, confirmed_at, idle_end, absolute_end, ancestors, outdated: false }
+    }
+
+    /// The context of a principal: the same on every replica and for every key.
+    pub fn context(&self, principal: &Principal) -> ContextId {
+        ContextId(record::context(&self.origin, principal))
+    }
+
+    /// The name of the cookie of a context.
+    pub fn cookie_name(&self, context: &ContextId) -> String {
+        format!("{COOKIE_PREFIX}.{}", context.0)
+    }
+
+    /// The `Set-Cookie` value that stores the session. Every attribute is needed inside a cross-site frame, and logout
+    /// has to repeat them all.
+    pub fn set_cookie(&self, session: &Session) -> String {
+        let name = self.cookie_name(&self.context(&session.principal));
+        let mut nonce = [0; 24];
+        self.fill(&mut nonce);
+        let sealed = self.sealer.seal(&name, &nonce, &record::encode(session));
+        let rest = session.absolute_end.since(self.clock.now()).as_secs();
+        cookie(&name, &sealed, rest)
+    }
+
+    /// The `Set-Cookie` value that removes a cookie.
+    pub fn clear_cookie(&self, name: &str) -> String {
+        cookie(name, "", 0)
+    }
+
+    /// The session in a cookie, if it is one and has not ended.
+    pub fn open(&self, name: &str, value: &Secret) -> Result<Session, SessionError> {
+        let Opened { record, outdated } = self.sealer.open(name, value.expose()).ok_or(SessionError::Invalid)?;
+        let session = Session { outdated, ..record::decode(&record).ok_or(SessionError::Invalid)? };
+        if self.cookie_name(&self.context(&session.principal)) != name {
+            return Err(SessionError::Invalid);
+        }
+        let now = self.clock.now();
+        if now >= session.idle_end || now >= session.absolute_end {
+            return Err(SessionError::Expired);
+        }
+        if self.revoked.contains_key(&session.id) { Err(SessionError::Revoked) } else { Ok(session) }
+    }
+
+    /// A re-dated copy, when that is due: a quarter of the idle time has passed, the host confirmed anew, or the key is
+    /// an old one.
+    pub fn slide(&self, session: &Session, confirmed_at: Timestamp) -> Option<Session> {
+        let idle_end = (self.clock.now() + self.idle).min(session.absolute_end);
+        let moved = idle_end.since(session.idle_end) >= self.idle / 4;
+        let due = moved || session.outdated || confirmed_at > session.confirmed_at;
+        due.then(|| Session {
+            idle_end,
+            confirmed_at: confirmed_at.max(session.confirmed_at),
+            outdated: false,
+            ..session.clone()
+        })
+    }
+
+    /// Ends the session in this process, whoever holds its cookie.
+    pub fn revoke(&self, session: &Session) {
+        self.revoked.insert(session.id, session.absolute_end);
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        self.random.fill(bytes).expect("the operating system gives random bytes, or nothing here is safe");
+    }
+}
+
+impl Session {
+    /// Who it is a proof of.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// When the host last vouched for them.
+    pub const fn confirmed_at(&self) -> Timestamp {
+        self.confirmed_at
+    }
+
+    /// When it ends if nothing more happens.
+    pub fn expires_at(&self) -> Timestamp {
+        self.idle_end.min(self.absolute_end)
+    }
+
+    /// The pages that may frame it.
+    pub fn ancestors(&self) -> &[Origin] {
+        &self.ancestors
+    }
+
+    /// Eight characters that tell sessions apart in a log and open nothing.
+    pub fn short_id(&self) -> String {
+        faster_hex::hex_string(&ring::digest::digest(&ring::digest::SHA256, &self.id.0).as_ref()[..4])
+    }
+}
+
+impl ContextId {
+    /// Ten characters of base32.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId([redacted])")
+    }
+}
+
+/// A revocation is forgotten when the session it ended would have ended anyway.
+struct UntilItsEnd(Clock);
+
+impl Expiry<SessionId, Timestamp> for UntilItsEnd {
+    fn expire_after_create(&self, _: &SessionId, end: &Timestamp, _: std::time::Instant) -> Option<Duration> {
+        Some(end.since(self.0.now()))
+    }
+}
+
+fn cookie(name: &str, value: &str, max_age: u64) -> String {
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned; Max-Age={max_age}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! The seal: which keys there are, and what is in front of and beside the sealed bytes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use xaes_256_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use xaes_256_gcm::{Nonce, Xaes256Gcm};
+
+use super::KeyError;
+use crate::access::Origin;
+use crate::secret::Secret;
+
+/// The version that is written. All versions up to this one are read.
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 24;
+/// Longer values are not worth decoding: browsers keep 4,096 bytes at most (RFC 6265bis §5.6).
+const MAX_TEXT: usize = 4096;
+
+pub(super) struct Sealer {
+    /// The first seals.
+    keys: Vec<(String, Xaes256Gcm)>,
+    origin: String,
+}
+
+/// A record as it was sealed.
+pub(super) struct Opened {
+    pub(super) record: Vec<u8>,
+    /// The key is not the first one.
+    pub(super) outdated: bool,
+}
+
+impl Sealer {
+    pub(super) fn new(keys: &[(String, Secret)], origin: &Origin) -> Result<Self, KeyError> {
+        let cipher = |(id, secret): &(String, Secret)| {
+            let fits = (1..=32).contains(&id.len());
+            let cipher = Xaes256Gcm::new_from_slice(secret.expose()).ok().filter(|_| fits);
+            cipher.map(|cipher| (id.clone(), cipher)).ok_or_else(|| KeyError::Unfit(id.clone()))
+        };
+        let keys = keys.iter().map(cipher).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(KeyError::None) } else { Ok(Self { keys, origin: origin.as_str().to_owned() }) }
+    }
+
+    pub(super) fn seal(&self, name: &str, nonce: &[u8; NONCE_BYTES], record: &[u8]) -> String {
+        let (id, cipher) = &self.keys[0];
+        let aad = self.additional_data(name);
+        let payload = Payload { msg: record, aad: &aad };
+        let sealed = cipher.encrypt(&Nonce::from(*nonce), payload).expect("a record is far below the cipher's 64 GiB");
+        let length = u8::try_from(id.len()).expect("ids of 1 to 32 bytes, checked when the keys were read");
+        let mut bytes = vec![VERSION, length];
+        bytes.extend_from_slice(id.as_bytes());
+        bytes.extend_from_slice(nonce);
+        bytes.extend_from_slice(&sealed);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// One key is tried, the one that the cookie names.
+    pub(super) fn open(&self, name: &str, text: &[u8]) -> Option<Opened> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (&version, rest) = bytes.split_first()?;
+        let (&length, rest) = rest.split_first()?;
+        let (id, rest) = rest.split_at_checked(usize::from(length))?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
+        let (index, (_, cipher)) = self.keys.iter().enumerate().find(|(_, (known, _))| known.as_bytes() == id)?;
+        if version != VERSION {
+            return None;
+        }
+        let aad = self.additional_data(name);
+        let record = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok()?;
+        Some(Opened { record, outdated: index > 0 })
+    }
+
+    /// Neither a cookie name nor an origin holds a NUL, so no two pairs read the same.
+    fn additional_data(&self, name: &str) -> Vec<u8> {
+        [b"vestibule session v1\0", name.as_bytes(), b"\0", self.origin.as_bytes()].concat()
+    }
+}

@@ -1,0 +1,164 @@
+//! Logs and metrics: one line and a few numbers per request.
+
+use std::io::IsTerminal as _;
+
+use metrics::{counter, describe_counter, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use crate::audit::RequestRecord;
+
+mod clock;
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Why logging cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter cannot be understood.
+    #[error("[telemetry] level: {0}")]
+    Level(#[from] ParseError),
+    /// Somebody else was first.
+    #[error("logging was already set up in this process")]
+    Taken,
+}
+
+/// Sends log lines to standard output. `level` is `error`, `warn`, `info`, `debug`, `trace`, or a filter such as
+/// `info,vestibule=debug`.
+pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(level)?)
+        .with_timer(clock::Rfc3339)
+        .with_ansi(std::io::stdout().is_terminal());
+    let set = match format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
+    set.map_err(|_| LogError::Taken)
+}
+
+/// Seconds, from what a loopback hop costs to what a person gives up on.
+const BUCKETS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The process's metrics in Prometheus' text form.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// Collects the metrics of this process from now on; a second call gives the same collection.
+    pub fn install() -> Result<Self, BuildError> {
+        static INSTALLED: std::sync::Mutex<Option<Metrics>> = std::sync::Mutex::new(None);
+        let mut installed = INSTALLED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(metrics) = installed.as_ref() {
+            return Ok(metrics.clone());
+        }
+        let seconds = Matcher::Suffix("_seconds".into());
+        let handle = PrometheusBuilder::new().set_buckets_for_metric(seconds, &BUCKETS)?.install_recorder()?;
+        describe();
+        gauge!("vestibule_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        Ok(installed.insert(Self(handle)).clone())
+    }
+
+    /// Everything, as `/metrics` shows it.
+    pub fn render(&self) -> String {
+        // Histograms are summed up here; without a scrape they would grow.
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}
+
+fn describe() {
+    describe_counter!("vestibule_http_requests_total", "Requests by route, method, status and outcome.");
+    describe_histogram!("vestibule_http_request_duration_seconds", "Time from a request's head to its answer's head.");
+    describe_histogram!("vestibule_overhead_seconds", "The part of that time which the gateway spent itself.");
+    describe_counter!("vestibule_decisions_total", "Decisions by route and reason.");
+    describe_counter!("vestibule_cache_requests_total", "Cache look-ups by result.");
+    describe_counter!("vestibule_permission_requests_total", "Questions to permission sources by result.");
+    describe_counter!("vestibule_sessions_total", "What happened to sessions.");
+    describe_counter!("vestibule_host_requests_total", "Calls of host APIs by result.");
+    describe_counter!("vestibule_host_tokens_total", "Host tokens by result.");
+}
+
+/// Counts one request. Labels are names of routes and codes, never of people.
+pub fn measure(record: &RequestRecord) {
+    let route: String = record.route.as_ref().map_or_else(|| "none".into(), ToString::to_string);
+    let outcome = record.code.unwrap_or("forwarded");
+    let labels = [
+        ("route", route.clone()),
+        ("method", method(&record.method).to_owned()),
+        ("code", record.status.to_string()),
+        (
+            "outcome",
+            if record.upstream_duration.is_none() && record.code.is_none() {
+                "answered".into()
+            } else {
+                outcome.to_owned()
+            },
+        ),
+    ];
+    counter!("vestibule_http_requests_total", &labels).increment(1);
+    histogram!("vestibule_http_request_duration_seconds", "route" => route.clone())
+        .record(record.duration.as_secs_f64());
+    histogram!("vestibule_overhead_seconds", "route" => route.clone()).record(record.overhead.as_secs_f64());
+    if record.decision != "none" {
+        let reason = record.reason.unwrap_or("allowed");
+        counter!("vestibule_decisions_total", "route" => route, "decision" => record.decision, "reason" => reason)
+            .increment(1);
+    }
+    if record.event != "request" {
+        let reason = record.code.unwrap_or("ok");
+        counter!("vestibule_sessions_total", "event" => record.event, "reason" => reason).increment(1);
+    }
+}
+
+/// A caller may invent methods; labels may not be invented.
+fn method(method: &str) -> &str {
+    if matches!(method, "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE") { method } else { "other" }
+}
+
+/// Writes the one line of a request. The fields are described in `docs/operate.md`.
+pub fn log(record: &RequestRecord) {
+    let principal = record.principal.as_ref();
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                event = record.event,
+                request_id = record.request_id,
+                peer = %record.peer,
+                method = method(&record.method),
+                path = record.path,
+                route = record.route.as_ref().map(tracing::field::display),
+                status = record.status,
+                duration_ms = millis(record.duration),
+                upstream_ms = record.upstream_duration.map(millis),
+                decision = record.decision,
+                reason = record.reason,
+                code = record.code,
+                cause = record.cause,
+                permission = record.permission.as_ref().map(tracing::field::display),
+                project = record.project.as_ref().map(tracing::field::display),
+                host = principal.map(|p| tracing::field::display(p.host())),
+                tenant = principal.map(|p| tracing::field::display(p.tenant())),
+                user = principal.map(|p| tracing::field::display(p.subject())),
+                actor = principal.and_then(|p| p.actor()).map(tracing::field::display),
+                kind = principal.map(|p| p.kind().as_str()),
+                session = record.session,
+                context = record.context,
+            )
+        };
+    }
+    if record.status >= 500 && record.code.is_some() { line!(warn) } else { line!(info) }
+}
+
+fn millis(span: std::time::Duration) -> f64 {
+    // Microseconds are as fine as anybody reads.
+    (span.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
