@@ -21,7 +21,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
 /// The longest life of an assertion: it is made for one hop, not to be kept.
-pub const MAX_TTL: Duration = Duration::from_secs(60);
+pub const MAX_TTL: Duration = Duration::from_mins(1);
 
 /// Assertions that are kept for reuse.
 const CAPACITY: u64 = 50_000;

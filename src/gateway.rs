@@ -181,7 +181,7 @@ impl Gateway {
             assertions,
             audit: settings.audit,
             clock: settings.clock,
-            request_ids: RequestIds::new(&settings.request_id_prefix),
+            request_ids: RequestIds::new(settings.request_id_prefix),
             frame_sources: if sources.is_empty() { "'none'".into() } else { sources.join(" ") },
         };
         Self { shared: Arc::new(shared), upstream: Upstream::new(Arc::new(upstream)) }

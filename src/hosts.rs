@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod sealed_cbc;
 
 /// A boxed future, so that hosts of different kinds fit in one list.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -46,6 +47,9 @@ pub trait HostPlatform: Send + Sync {
         principal: &'a Principal,
         confirmed_at: Timestamp,
     ) -> Pending<'a, Result<Confirmed, HostError>>;
+
+    /// Looks once, after start, at what the host can and cannot tell.
+    fn start(&self) -> Pending<'_, ()>;
 
     /// Sentences for `/readyz` and the log about what does not work or is weaker than it could be; empty when all is well.
     fn troubles(&self) -> Vec<String>;

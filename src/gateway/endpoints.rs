@@ -11,7 +11,7 @@ use super::authenticate::{Caller, Selector, check_origin};
 use super::body::{Body, Upload};
 use super::record::Exchange;
 use super::respond::{Rejection, own};
-use crate::access::HostName;
+use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -103,13 +103,8 @@ impl Gateway {
     ) -> Result<Response<Body>, Rejection> {
         check_origin(&head.method, &head.headers, false, &self.public)?;
         exchange.event = "exchange";
-        let current = match self.session(&head.headers, selector) {
-            Ok(session) => Some(session),
-            Err(Rejection::SessionMissing | Rejection::SessionExpired) if selector.0.is_none() => None,
-            Err(Rejection::ContextAmbiguous) => None,
-            // The selector may name a session that has just ended and is being renewed: the token must be of that context.
-            Err(_) => None,
-        };
+        // Ended, or one of several: the selector, if there is one, still says which context the token must be of.
+        let current = self.session(&head.headers, selector).ok();
         let asked: TokenExchange = serde_json::from_slice(&collect(upload).await?)
             .map_err(|_| Rejection::MalformedRequest("the body is not {\"token\":…}"))?;
         if asked.token.is_empty() {
@@ -177,10 +172,10 @@ impl Gateway {
             "tenant": principal.tenant().as_str(),
             "user": principal.subject().as_str(),
             "kind": principal.kind().as_str(),
-            "organization": principal.organization().map(|id| id.as_str()),
-            "actor": principal.actor().map(|id| id.as_str()),
-            "roles": effective.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
-            "permissions": effective.permissions.iter().map(|held| held.as_str()).collect::<Vec<_>>(),
+            "organization": principal.organization().map(OrganizationId::as_str),
+            "actor": principal.actor().map(SubjectId::as_str),
+            "roles": effective.roles.iter().map(RoleKey::as_str).collect::<Vec<_>>(),
+            "permissions": effective.permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
             "expires_at": session.expires_at().to_rfc3339(),
         });
         Ok(own(StatusCode::OK, "application/json", body.to_string()))

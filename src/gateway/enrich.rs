@@ -14,7 +14,7 @@ use super::forward::UpgradeKey;
 use super::headers::{is_reserved, listed_in_connection, reads_like};
 use super::peer::Peer;
 use super::route::Target;
-use crate::access::{Effective, Origin, Permit, Principal, Standing};
+use crate::access::{Effective, Origin, Permission, Permit, Principal, RoleKey, Standing};
 use crate::assertion::Assertions;
 
 /// The names of the headers that the app reads. The defaults are `X-Vestibule-…`.
@@ -199,8 +199,8 @@ impl Outbound<'_> {
         if let Some(project) = permit.project() {
             headers.insert(&names.project, value(project.as_str()));
         }
-        headers.insert(&names.roles, value(&joined(effective.roles.iter().map(|role| role.as_str()))));
-        headers.insert(&names.permissions, value(&joined(effective.permissions.iter().map(|held| held.as_str()))));
+        headers.insert(&names.roles, value(&joined(effective.roles.iter().map(RoleKey::as_str))));
+        headers.insert(&names.permissions, value(&joined(effective.permissions.iter().map(Permission::as_str))));
         let token =
             self.enrich.assertions.sign(principal, effective, permit.project(), permit.route(), permit.revision());
         headers.insert(&names.assertion, value(&token));

@@ -46,8 +46,8 @@ pub(super) struct Exchange {
 }
 
 impl RequestIds {
-    pub(super) fn new(prefix: &[u8; 8]) -> Self {
-        Self { prefix: faster_hex::hex_string(prefix), next: AtomicU64::new(1) }
+    pub(super) fn new(prefix: [u8; 8]) -> Self {
+        Self { prefix: faster_hex::hex_string(&prefix), next: AtomicU64::new(1) }
     }
 
     fn next(&self) -> String {

@@ -1,9 +1,31 @@
 //! Assembly (formerly Copilot): AES-128-CBC tokens without a MAC, confirmed with the platform's API.
+//!
+//! The token proves little by itself: whoever holds the API key, or one token and patience, can make others. So it gives
+//! ids only, never rights; every id is confirmed with the platform; and all that is refused looks the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access::{HostName, OriginPattern, PreviewRule, TenantId};
+use metrics::counter;
+use moka::future::Cache as Flight;
+use moka::sync::Cache;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use super::sealed_cbc::SealedCbc;
+use super::{Confirmed, HostError, HostPlatform, Pending, Proof};
+use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, TenantId};
+use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
+
+mod api;
+mod claims;
+mod confirm;
+mod memory;
+
+use api::{Api, ApiError};
+use claims::{Claims, Refused};
+use confirm::{Identity, Known};
+use memory::Memory;
 
 /// How far a token is checked before it becomes a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,3 +71,237 @@ pub struct AssemblySettings {
     /// What staff may do in a preview.
     pub preview: PreviewRule,
 }
+
+/// Why a host cannot begin its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The TLS library refuses its own defaults.
+    #[error("the TLS client for the host's API cannot be set up")]
+    Tls,
+}
+
+/// People whose confirmation is remembered.
+const MAX_KNOWN: u64 = 100_000;
+
+/// How long concurrent questions about one person share an answer.
+const FLIGHT: Duration = Duration::from_secs(1);
+
+/// One Assembly app: its key, its workspaces, and what is known of their people.
+pub struct Assembly {
+    settings: AssemblySettings,
+    cipher: SealedCbc,
+    api: Api,
+    memory: Memory,
+    known: Cache<Identity, Known>,
+    asking: Flight<Identity, Known>,
+    /// Portal of a workspace, as its API last said.
+    portals: Cache<TenantId, Option<Origin>>,
+    health: confirm::Health,
+    clock: Clock,
+}
+
+/// Makes a token as the platform would, for simulated hosts and tests. `fields` become JSON members in this order.
+pub fn mint(api_key: &Secret, fields: &[(&str, &str)]) -> String {
+    let members: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}:{}", serde_json::Value::from(*name), serde_json::Value::from(*value)))
+        .collect();
+    let mut iv = [0; 16];
+    SystemRandom::new().fill(&mut iv).expect("the operating system gives random bytes, or nothing here is safe");
+    SealedCbc::new(api_key).seal(format!("{{{}}}", members.join(",")).as_bytes(), iv)
+}
+
+/// What is in a token, for an operator who has the key: the decrypted text, and whether the gateway would read it.
+/// Never part of an answer to a caller.
+pub fn inspect(api_key: &Secret, token: &str) -> (String, bool) {
+    let unsealed = SealedCbc::new(api_key).unseal(token.as_bytes());
+    let accepted = unsealed.sound && claims::read(&unsealed.plaintext).is_ok_and(|claims| names_somebody(&claims));
+    (String::from_utf8_lossy(&unsealed.plaintext).into_owned(), accepted)
+}
+
+/// A workspace alone is nobody.
+fn names_somebody(claims: &Claims) -> bool {
+    claims.client.is_some() || claims.internal_user.is_some()
+}
+
+impl Assembly {
+    /// Makes the key schedule and the API client; asks nothing yet.
+    pub fn new(settings: AssemblySettings, clock: Clock) -> Result<Self, StartError> {
+        let api = Api::new(settings.name.clone(), &settings.api_url, settings.api_key.clone(), settings.api_budget)?;
+        let kept = settings.revalidate.mul_f64(1.2) + settings.outage_grace;
+        Ok(Self {
+            cipher: SealedCbc::new(&settings.api_key),
+            api,
+            memory: Memory::new(),
+            known: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(kept).build(),
+            asking: Flight::builder().max_capacity(MAX_KNOWN).time_to_live(FLIGHT).build(),
+            portals: Cache::builder().max_capacity(10_000).time_to_live(settings.revalidate).build(),
+            health: confirm::Health::default(),
+            settings,
+            clock,
+        })
+    }
+
+    /// Everything that can be said about a token without asking anybody. All reasons to refuse are one.
+    fn open(&self, token: &Secret) -> Result<Opened, Refused> {
+        let unsealed = self.cipher.unseal(token.expose());
+        let claims = claims::read(&unsealed.plaintext);
+        let claims = if unsealed.sound { claims? } else { return Err(Refused) };
+        let identity = Identity::of(&claims)?;
+        if !self.settings.tenants.contains(&identity.tenant) {
+            return Err(Refused);
+        }
+        let now = self.clock.now();
+        if claims.expires_at.is_some_and(|end| end <= now) {
+            return Err(Refused);
+        }
+        let first_seen = self.memory.first_seen(unsealed.name, now);
+        if now.since(first_seen) >= self.settings.max_token_age {
+            return Err(Refused);
+        }
+        self.memory.bind(&identity, claims.token_id.as_deref())?;
+        self.check_kind(&identity)?;
+        Ok(Opened { identity, token_id: claims.token_id, first_seen })
+    }
+
+    fn check_kind(&self, identity: &Identity) -> Result<(), Refused> {
+        let previews = identity.actor.is_some();
+        let staff = previews || identity.kind == Kind::Internal;
+        let forbidden = previews && self.settings.preview == PreviewRule::Deny;
+        let unconfirmed = staff && self.settings.confirm == ConfirmMode::Offline;
+        if forbidden || unconfirmed { Err(Refused) } else { Ok(()) }
+    }
+
+    async fn prove_token(&self, token: &Secret, framed_by: Option<&Origin>) -> Result<Proof, HostError> {
+        let opened = self.open(token).map_err(|Refused| HostError::Refused)?;
+        let known = match self.settings.confirm {
+            ConfirmMode::Online => self.learn(&opened.identity, opened.token_id.as_deref()).await?,
+            ConfirmMode::Offline => {
+                self.memory.note_token_id(&opened.identity.tenant, opened.token_id.as_deref());
+                Known::unasked(self.clock.now())
+            }
+        };
+        if !self.may_frame(framed_by, known.portal.as_ref()) {
+            return Err(HostError::Refused);
+        }
+        let mut ancestors: Vec<Origin> = known.portal.iter().cloned().collect();
+        ancestors.extend(framed_by.filter(|page| known.portal.as_ref() != Some(*page)).cloned());
+        let principal = opened.identity.principal(&self.settings.name);
+        Ok(Proof { principal, confirmed: known.confirmed(), first_seen: opened.first_seen, ancestors })
+    }
+
+    /// The page must be one that is named exactly, or the portal of this very workspace: another workspace's portal
+    /// matches the patterns too.
+    fn may_frame(&self, framed_by: Option<&Origin>, portal: Option<&Origin>) -> bool {
+        let exact = |page: &Origin| {
+            self.settings.origins.iter().any(|one| matches!(one, OriginPattern::Exact(own) if own == page))
+        };
+        match (framed_by, self.settings.confirm) {
+            (None, _) | (Some(_), ConfirmMode::Offline) => true,
+            (Some(page), ConfirmMode::Online) => portal == Some(page) || exact(page),
+        }
+    }
+
+    async fn ask_again(&self, principal: &Principal, confirmed_at: Timestamp) -> Result<Confirmed, HostError> {
+        let identity = Identity::again(principal);
+        match self.learn(&identity, None).await {
+            Ok(known) => Ok(known.confirmed()),
+            Err(HostError::Unavailable) => self.grace(&identity, confirmed_at).ok_or(HostError::Unavailable),
+            Err(refused) => {
+                self.known.invalidate(&identity);
+                Err(refused)
+            }
+        }
+    }
+
+    /// An outage ends nobody's session at once. Staff need to be known, because their limits matter.
+    fn grace(&self, identity: &Identity, confirmed_at: Timestamp) -> Option<Confirmed> {
+        let known = self.known.get(identity);
+        let at = known.as_ref().map_or(confirmed_at, |known| known.at.max(confirmed_at));
+        let lasts = self.clock.now() < at + self.settings.revalidate + self.settings.outage_grace;
+        match known {
+            Some(known) if lasts => Some(Confirmed { standing: known.standing, at }),
+            None if lasts && identity.needs_no_standing() => Some(Confirmed { standing: Arc::default(), at }),
+            Some(_) | None => None,
+        }
+    }
+}
+
+/// A token that is in order as far as can be told without asking.
+struct Opened {
+    identity: Identity,
+    token_id: Option<String>,
+    first_seen: Timestamp,
+}
+
+impl HostPlatform for Assembly {
+    fn name(&self) -> &HostName {
+        &self.settings.name
+    }
+
+    fn token_parameter(&self) -> &'static str {
+        "token"
+    }
+
+    fn allows_origin(&self, origin: &Origin) -> bool {
+        self.settings.origins.iter().any(|pattern| pattern.matches(origin))
+    }
+
+    fn frame_sources(&self) -> Vec<String> {
+        self.settings.origins.iter().map(ToString::to_string).collect()
+    }
+
+    fn preview(&self) -> PreviewRule {
+        self.settings.preview
+    }
+
+    fn prove<'a>(&'a self, token: &'a Secret, framed_by: Option<&'a Origin>) -> Pending<'a, Result<Proof, HostError>> {
+        Box::pin(async move {
+            let proof = self.prove_token(token, framed_by).await;
+            let result = match &proof {
+                Ok(_) => "accepted",
+                Err(HostError::Refused | HostError::Expired) => "refused",
+                Err(HostError::Unavailable) => "unavailable",
+            };
+            counter!("vestibule_host_tokens_total", "host" => self.settings.name.to_string(), "result" => result)
+                .increment(1);
+            proof
+        })
+    }
+
+    fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed> {
+        if self.settings.confirm == ConfirmMode::Offline {
+            return Some(Confirmed { standing: Arc::default(), at: confirmed_at });
+        }
+        let identity = Identity::again(principal);
+        let known = self.known.get(&identity);
+        let at = known.as_ref().map_or(confirmed_at, |known| known.at.max(confirmed_at));
+        let young = self.clock.now().since(at) < identity.jittered(self.settings.revalidate);
+        match known {
+            Some(known) if young => Some(Confirmed { standing: known.standing, at }),
+            // After a restart: the sealed time says enough of a client, but not of staff.
+            None if young && identity.needs_no_standing() => Some(Confirmed { standing: Arc::default(), at }),
+            Some(_) | None => None,
+        }
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        principal: &'a Principal,
+        confirmed_at: Timestamp,
+    ) -> Pending<'a, Result<Confirmed, HostError>> {
+        Box::pin(self.ask_again(principal, confirmed_at))
+    }
+
+    fn start(&self) -> Pending<'_, ()> {
+        Box::pin(self.probe())
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        let name = &self.settings.name;
+        self.health.troubles(self.settings.confirm).into_iter().map(|trouble| format!("{name}: {trouble}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

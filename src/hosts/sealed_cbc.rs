@@ -69,7 +69,8 @@ impl SealedCbc {
 /// Hex in either case, whole blocks, at least two after the IV's. Anything else becomes zeros of about the same length.
 fn decode(token: &[u8]) -> (Vec<u8>, bool) {
     let length = token.len() / 2;
-    let fits = token.len().is_multiple_of(2) && length.is_multiple_of(BLOCK) && (3 * BLOCK..=MAX_BYTES).contains(&length);
+    let fits =
+        token.len().is_multiple_of(2) && length.is_multiple_of(BLOCK) && (3 * BLOCK..=MAX_BYTES).contains(&length);
     let mut bytes = vec![0; if fits { length } else { length.next_multiple_of(BLOCK).clamp(3 * BLOCK, MAX_BYTES) }];
     let decoded = fits && faster_hex::hex_decode(token, &mut bytes).is_ok();
     (bytes, decoded)

@@ -123,9 +123,17 @@ impl Api {
         self.get("internal_user", &format!("/v1/internal-users/{id}"), tenant, None).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, operation: &'static str, path: &str, tenant: &str, token_id: Option<&str>) -> Result<T, ApiError> {
+    async fn get<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        tenant: &str,
+        token_id: Option<&str>,
+    ) -> Result<T, ApiError> {
         let result = match self.turn().await {
-            Ok(()) => tokio::time::timeout(CALL_TIME, self.call(path, tenant, token_id)).await.unwrap_or(Err(ApiError::Unavailable)),
+            Ok(()) => tokio::time::timeout(CALL_TIME, self.call(path, tenant, token_id))
+                .await
+                .unwrap_or(Err(ApiError::Unavailable)),
             Err(exhausted) => Err(exhausted),
         };
         let word = match &result {
@@ -161,7 +169,10 @@ impl Api {
         Ok(body.to_bytes())
     }
 
-    async fn send(&self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+    async fn send(
+        &self,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
         self.http.clone().ready().await?.call(request).await
     }
 

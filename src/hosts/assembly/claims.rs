@@ -115,7 +115,8 @@ impl<'a> Raw<'a> {
     fn put_unknown(&mut self, name: &str, value: &str) -> Result<(), Refused> {
         let name_fits = (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphabetic());
         let is_harmless = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f' | b'-');
-        let value_fits = ((1..=64).contains(&value.len()) && value.bytes().all(is_harmless)) || rfc3339(value).is_some();
+        let value_fits =
+            ((1..=64).contains(&value.len()) && value.bytes().all(is_harmless)) || rfc3339(value).is_some();
         if !name_fits || !value_fits || self.unknown.iter().any(|known| known == name) {
             return Err(Refused);
         }
@@ -168,7 +169,8 @@ fn moment(text: &str) -> Option<Timestamp> {
 }
 
 fn rfc3339(text: &str) -> Option<Timestamp> {
-    let plain = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'Z' | b':' | b'.' | b'+' | b'-'));
+    let plain = text.len() <= 40
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'Z' | b':' | b'.' | b'+' | b'-'));
     let time: jiff::Timestamp = text.parse().ok().filter(|_| plain && text.len() >= 20)?;
     u64::try_from(time.as_millisecond()).ok().map(Timestamp::from_millis)
 }
@@ -182,11 +184,20 @@ mod tests {
 
     #[test]
     fn the_usual_tokens_are_read() {
-        let claims = read(format!(r#"{{{W},{C},"companyId":"default","tokenId":"t-1","expiresAt":"2026-09-21T14:13:20Z"}}"#).as_bytes()).expect("claims");
+        let claims = read(
+            format!(r#"{{{W},{C},"companyId":"default","tokenId":"t-1","expiresAt":"2026-09-21T14:13:20Z"}}"#)
+                .as_bytes(),
+        )
+        .expect("claims");
         assert_eq!(claims.company, None);
         assert_eq!(claims.token_id.as_deref(), Some("t-1"));
         assert_eq!(claims.expires_at, Some(Timestamp::from_secs(1_790_000_000)));
-        for extra in [r#""newField":"0a-1b""#, r#""issuedAt":"2026-09-21T14:13:20.5+02:00""#, r#""expiresAt":"1790000000000""#, r#""baseUrl":"https://evil.example""#] {
+        for extra in [
+            r#""newField":"0a-1b""#,
+            r#""issuedAt":"2026-09-21T14:13:20.5+02:00""#,
+            r#""expiresAt":"1790000000000""#,
+            r#""baseUrl":"https://evil.example""#,
+        ] {
             assert!(read(format!("{{{W},{C},{extra}}}").as_bytes()).is_ok(), "{extra}");
         }
     }
@@ -235,7 +246,8 @@ mod tests {
 
     #[test]
     fn one_person_has_one_spelling() {
-        let upper = read(format!(r#"{{{W},"clientId":"AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE"}}"#).as_bytes()).expect("claims");
+        let upper =
+            read(format!(r#"{{{W},"clientId":"AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE"}}"#).as_bytes()).expect("claims");
         assert_eq!(upper.client.as_deref(), Some("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"));
     }
 }

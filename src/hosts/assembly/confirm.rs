@@ -1,0 +1,261 @@
+//! Asking the platform whether a person is who a token says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use super::api::{ClientUser, InternalUser};
+use super::{ApiError, Assembly, Claims, ConfirmMode, Refused};
+use crate::access::{HostName, Kind, OrganizationId, Origin, Principal, Standing, SubjectId, TenantId};
+use crate::clock::Timestamp;
+use crate::hosts::{Confirmed, HostError};
+
+/// Everything that is confirmed together: a change in any part is another question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) tenant: TenantId,
+    pub(super) subject: SubjectId,
+    pub(super) kind: Kind,
+    pub(super) organization: Option<OrganizationId>,
+    pub(super) actor: Option<SubjectId>,
+}
+
+/// What the platform said about somebody.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) standing: Arc<Standing>,
+    pub(super) portal: Option<Origin>,
+    pub(super) at: Timestamp,
+}
+
+/// What is known about the platform itself, for `/readyz`.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    last_call: AtomicU8,
+    probe: AtomicU8,
+}
+
+const UNKNOWN: u8 = 0;
+const GOOD: u8 = 1;
+const UNREACHABLE: u8 = 2;
+const KEY_REFUSED: u8 = 3;
+/// The probe's made-up token id was accepted.
+const ACCEPTS_ANYTHING: u8 = 4;
+
+impl Identity {
+    pub(super) fn of(claims: &Claims) -> Result<Self, Refused> {
+        let (subject, kind, actor) = match (&claims.client, &claims.internal_user) {
+            (Some(client), actor) => (client, Kind::Client, actor.as_deref()),
+            (None, Some(internal)) => (internal, Kind::Internal, None),
+            (None, None) => return Err(Refused),
+        };
+        let organization = claims.company.as_deref().map(OrganizationId::new).transpose();
+        Ok(Self {
+            tenant: TenantId::new(&claims.workspace).map_err(|_| Refused)?,
+            subject: SubjectId::new(subject).map_err(|_| Refused)?,
+            kind,
+            organization: organization.map_err(|_| Refused)?,
+            actor: actor.map(SubjectId::new).transpose().map_err(|_| Refused)?,
+        })
+    }
+
+    /// The question that was asked about a principal.
+    pub(super) fn again(principal: &Principal) -> Self {
+        Self {
+            tenant: principal.tenant().clone(),
+            subject: principal.subject().clone(),
+            kind: principal.kind(),
+            organization: principal.organization().cloned(),
+            actor: principal.actor().cloned(),
+        }
+    }
+
+    pub(super) fn principal(&self, host: &HostName) -> Principal {
+        Principal::proven(host.clone(), self.tenant.clone(), self.subject.clone(), self.kind)
+            .in_organization(self.organization.clone())
+            .previewed_by(self.actor.clone())
+    }
+
+    /// Clients hold what they are granted; staff hold roles that depend on what the host says of them.
+    pub(super) fn needs_no_standing(&self) -> bool {
+        self.kind == Kind::Client
+    }
+
+    /// ±20 %, always the same for one person, so that people who came together are not asked about together.
+    pub(super) fn jittered(&self, span: Duration) -> Duration {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        let share = f64::from(u16::try_from(hasher.finish() & 0xffff).unwrap_or(0)) / 65_535.0;
+        span.mul_f64(0.8 + 0.4 * share)
+    }
+}
+
+impl Known {
+    /// Offline: nobody was asked.
+    pub(super) fn unasked(now: Timestamp) -> Self {
+        Self { standing: Arc::default(), portal: None, at: now }
+    }
+
+    pub(super) fn confirmed(&self) -> Confirmed {
+        Confirmed { standing: Arc::clone(&self.standing), at: self.at }
+    }
+}
+
+impl Assembly {
+    /// What the platform says about somebody: from memory while that is young, else by one question for all who ask.
+    pub(super) async fn learn(&self, identity: &Identity, token_id: Option<&str>) -> Result<Known, HostError> {
+        let fresh = |known: &Known| self.clock.now().since(known.at) < identity.jittered(self.settings.revalidate);
+        if let Some(known) = self.known.get(identity).filter(fresh) {
+            return Ok(known);
+        }
+        let asked = self.asking.try_get_with_by_ref(identity, self.ask(identity, token_id)).await;
+        let known = asked.map_err(|error| *error)?;
+        self.known.insert(identity.clone(), known.clone());
+        Ok(known)
+    }
+
+    async fn ask(&self, identity: &Identity, token_id: Option<&str>) -> Result<Known, HostError> {
+        let portal = self.ask_workspace(&identity.tenant, token_id).await?;
+        let standing = match identity.kind {
+            Kind::Internal => {
+                let person = self.ask_staff(&identity.tenant, &identity.subject).await?;
+                staff_standing(person)?
+            }
+            Kind::Client | Kind::External | Kind::Service => {
+                let person = self.ask_client(identity).await?;
+                if let Some(actor) = &identity.actor {
+                    self.ask_staff(&identity.tenant, actor).await?;
+                }
+                client_standing(&person)
+            }
+        };
+        Ok(Known { standing: Arc::new(standing), portal, at: self.clock.now() })
+    }
+
+    /// With a token id the platform says whether the token is alive; without one, what it said before is enough.
+    async fn ask_workspace(&self, tenant: &TenantId, token_id: Option<&str>) -> Result<Option<Origin>, HostError> {
+        if let Some(portal) = self.portals.get(tenant).filter(|_| token_id.is_none()) {
+            return Ok(portal);
+        }
+        let workspace = match self.api.workspace(tenant.as_str(), token_id).await {
+            Ok(workspace) => workspace,
+            // The key is good for nothing without a token id either, or only this token is not.
+            Err(ApiError::Denied | ApiError::Gone) if token_id.is_some() => return Err(HostError::Refused),
+            Err(error) => return Err(self.note(error)),
+        };
+        self.health.note(GOOD);
+        if !workspace.id.eq_ignore_ascii_case(tenant.as_str()) {
+            return Err(HostError::Refused);
+        }
+        self.memory.note_token_id(tenant, token_id);
+        let portal = workspace.portal_url.as_deref().and_then(portal_origin);
+        self.portals.insert(tenant.clone(), portal.clone());
+        Ok(portal)
+    }
+
+    async fn ask_client(&self, identity: &Identity) -> Result<ClientUser, HostError> {
+        let person = self
+            .api
+            .client(identity.tenant.as_str(), identity.subject.as_str())
+            .await
+            .map_err(|error| self.note(error))?;
+        let is_them = person.id.eq_ignore_ascii_case(identity.subject.as_str());
+        let active = person.status.as_deref().is_none_or(|status| status.eq_ignore_ascii_case("active"));
+        let belongs = identity
+            .organization
+            .as_ref()
+            .is_none_or(|company| companies(&person).any(|id| id.eq_ignore_ascii_case(company.as_str())));
+        if is_them && active && belongs { Ok(person) } else { Err(HostError::Refused) }
+    }
+
+    async fn ask_staff(&self, tenant: &TenantId, id: &SubjectId) -> Result<InternalUser, HostError> {
+        let person = self.api.internal_user(tenant.as_str(), id.as_str()).await.map_err(|error| self.note(error))?;
+        if person.id.eq_ignore_ascii_case(id.as_str()) { Ok(person) } else { Err(HostError::Refused) }
+    }
+
+    /// Only "there is no such person" is a no. That our key is not accepted says nothing about anybody.
+    fn note(&self, error: ApiError) -> HostError {
+        self.health.note(match error {
+            ApiError::Gone => return HostError::Refused,
+            ApiError::Denied => KEY_REFUSED,
+            ApiError::Unavailable => UNREACHABLE,
+        });
+        HostError::Unavailable
+    }
+
+    /// Presents a token id that cannot exist. A platform that accepts it does not check token ids at all, so that a
+    /// confirmation proves that a person exists, but not that the token lives.
+    pub(super) async fn probe(&self) {
+        let Some(tenant) = self.settings.tenants.first().filter(|_| self.settings.confirm == ConfirmMode::Online)
+        else {
+            return;
+        };
+        let made_up = "vestibule-liveness-probe";
+        match self.api.workspace(tenant.as_str(), Some(made_up)).await {
+            Ok(_) => {
+                self.health.probe.store(ACCEPTS_ANYTHING, Ordering::Relaxed);
+                tracing::warn!(event = "host_probe", host = %self.settings.name, "confirmation: existence; the platform accepts any token id");
+            }
+            Err(ApiError::Denied | ApiError::Gone) => {
+                self.health.probe.store(GOOD, Ordering::Relaxed);
+                tracing::info!(event = "host_probe", host = %self.settings.name, "confirmation: liveness");
+            }
+            Err(ApiError::Unavailable) => self.health.note(UNREACHABLE),
+        }
+    }
+}
+
+impl Health {
+    fn note(&self, state: u8) {
+        self.last_call.store(state, Ordering::Relaxed);
+    }
+
+    pub(super) fn troubles(&self, mode: ConfirmMode) -> Vec<String> {
+        let call = match self.last_call.load(Ordering::Relaxed) {
+            UNREACHABLE => Some("the platform's API cannot be asked"),
+            KEY_REFUSED => Some("the platform's API does not accept the API key"),
+            _ => None,
+        };
+        let proof = match (mode, self.probe.load(Ordering::Relaxed)) {
+            (ConfirmMode::Offline, _) => Some("confirmation: offline"),
+            (ConfirmMode::Online, ACCEPTS_ANYTHING) => Some("confirmation: existence"),
+            (ConfirmMode::Online, UNKNOWN) => Some("confirmation: unknown until the platform answers"),
+            (ConfirmMode::Online, _) => None,
+        };
+        [call, proof].into_iter().flatten().map(str::to_owned).collect()
+    }
+}
+
+fn companies(person: &ClientUser) -> impl Iterator<Item = &String> {
+    person.company_ids.iter().flatten().chain(&person.company_id)
+}
+
+fn client_standing(person: &ClientUser) -> Standing {
+    let name = full_name(person.given_name.as_deref(), person.family_name.as_deref());
+    Standing { name, email: person.email.clone().filter(|text| !text.is_empty()), ..Standing::default() }
+}
+
+/// A limit that is stated but cannot be read is no reason to see everything.
+fn staff_standing(person: InternalUser) -> Result<Standing, HostError> {
+    let limited_to = if person.is_client_access_limited.unwrap_or(false) {
+        let list = person.company_access_list.unwrap_or_default();
+        let ids: Result<Vec<_>, _> = list.iter().map(|id| OrganizationId::new(&id.to_ascii_lowercase())).collect();
+        Some(ids.map_err(|_| HostError::Unavailable)?)
+    } else {
+        None
+    };
+    let name = full_name(person.given_name.as_deref(), person.family_name.as_deref());
+    let email = person.email.filter(|text| !text.is_empty());
+    Ok(Standing { host_role: person.role, limited_to, name, email })
+}
+
+fn full_name(given: Option<&str>, family: Option<&str>) -> Option<String> {
+    let name = [given, family].into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    (!name.is_empty()).then_some(name)
+}
+
+/// The API gives a URL, or a bare host name for https.
+fn portal_origin(url: &str) -> Option<Origin> {
+    if url.contains("://") { Origin::of_url(url).ok() } else { Origin::of_url(&format!("https://{url}")).ok() }
+}
