@@ -24,6 +24,12 @@ use crate::hosts::assembly::Assembly;
 use crate::session::{SessionSettings, Sessions};
 use crate::telemetry::Metrics;
 
+mod explain;
+mod look;
+
+pub use explain::{ExplainedGrant, Explanation, Question, explain};
+pub use look::{Finding, look};
+
 /// What a caller of [`start`] may choose beyond the configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -107,7 +113,13 @@ pub fn build(config: &Config, clock: &Clock) -> anyhow::Result<Parts> {
         audience: config.identity.audience.clone(),
         clock: clock.clone(),
     })?;
-    Ok(Parts { hosts, grants: Arc::new(grants), config_grants, sessions: Arc::new(sessions), assertions: Arc::new(assertions) })
+    Ok(Parts {
+        hosts,
+        grants: Arc::new(grants),
+        config_grants,
+        sessions: Arc::new(sessions),
+        assertions: Arc::new(assertions),
+    })
 }
 
 /// Binds every listener first, so that a port in use is found before anything runs, then serves.
@@ -115,7 +127,10 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
     let public = bind(config.server.listen, "[server] listen").await?;
     let parts = build(&config, &options.clock)?;
     if parts.assertions.generated() {
-        tracing::warn!(event = "start", "no [identity] assertion key: one was made for this process only, unfit for several replicas");
+        tracing::warn!(
+            event = "start",
+            "no [identity] assertion key: one was made for this process only, unfit for several replicas"
+        );
     }
     for warning in &config.warnings {
         tracing::warn!(event = "start", "{warning}");
@@ -274,7 +289,10 @@ impl Beside {
         let deps = |token, listen| admin::AdminDeps {
             readiness: Arc::new(Readiness { hosts: parts.hosts.clone(), drain: drain.clone() }),
             invalidate: Arc::new(Invalidate(Arc::clone(&parts.grants))),
-            metrics: { let metrics = metrics.clone(); Arc::new(move || metrics.render()) },
+            metrics: {
+                let metrics = metrics.clone();
+                Arc::new(move || metrics.render())
+            },
             token,
             listen,
         };
@@ -282,7 +300,9 @@ impl Beside {
             let listener = TcpListener::from_std(bind(settings.listen, "[admin] listen").await?)?;
             let address = listener.local_addr()?;
             beside.admin = Some(address);
-            beside.tasks.push(tokio::spawn(admin::serve(listener, admin::router(deps(settings.token.clone(), address)))));
+            beside
+                .tasks
+                .push(tokio::spawn(admin::serve(listener, admin::router(deps(settings.token.clone(), address)))));
         }
         if let Some(listen) = config.health {
             let listener = TcpListener::from_std(bind(listen, "[health] listen").await?)?;

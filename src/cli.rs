@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod check;
-mod demo;
 mod explain;
 mod healthcheck;
 mod keys;
@@ -15,6 +14,15 @@ mod token;
 
 /// What a bad configuration ends with (`EX_CONFIG` of sysexits).
 const EXIT_CONFIG: u8 = 78;
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum OutputFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
 
 /// An auth gateway in front of apps that a host platform embeds in an iframe.
 #[derive(Debug, Parser)]
@@ -28,8 +36,6 @@ struct Cli {
 enum Command {
     /// Run the gateway in the foreground.
     Serve(serve::Args),
-    /// Show everything with a simulated host, app and people; needs nothing else.
-    Demo(demo::Args),
     /// Check a configuration and print what it means.
     Check(check::Args),
     /// Say how a request would be decided, and why.
@@ -50,13 +56,12 @@ enum Command {
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
-        Command::Demo(args) => demo::run(args),
-        Command::Check(args) => check::run(args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Token(args) => token::run(args),
         Command::Keys(args) => keys::run(args),
-        Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Healthcheck(args) => healthcheck::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "vestibule", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

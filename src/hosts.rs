@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::access::{HostName, Origin, PreviewRule, Principal, Standing};
+use crate::access::{HostName, Kind, OrganizationId, Origin, PreviewRule, Principal, Standing, SubjectId, TenantId};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
@@ -89,4 +89,15 @@ pub enum HostError {
     /// The host could not be asked; neither yes nor no.
     #[error("the host platform cannot be asked now")]
     Unavailable,
+}
+
+/// A caller whom nobody proved, for saying what would happen to them. Never part of a request.
+pub fn supposed(
+    host: HostName,
+    tenant: TenantId,
+    subject: SubjectId,
+    kind: Kind,
+    organization: Option<OrganizationId>,
+) -> Principal {
+    Principal::proven(host, tenant, subject, kind).in_organization(organization)
 }

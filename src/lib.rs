@@ -7,12 +7,12 @@
 
 pub mod access;
 pub mod admin;
-//pub mod app;
+pub mod app;
 pub mod assertion;
 pub mod audit;
-//pub mod cli;
+pub mod cli;
 pub mod clock;
-//pub mod config;
+pub mod config;
 pub mod gateway;
 pub mod grants;
 pub mod hosts;

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// What `healthcheck` understands.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The configuration of the process that is asked.
     #[arg(short, long, value_name = "FILE")]
     config: Option<std::path::PathBuf>,
@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Asks once.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let address = match args.address {
         Some(address) => address,
         None => configured(args.config.as_deref())?,
@@ -39,7 +39,8 @@ fn configured(file: Option<&std::path::Path>) -> anyhow::Result<SocketAddr> {
     let path = config::find(file, &environment)?;
     let config = config::load(&path, &environment)?;
     let listen = config.health.or(config.admin.map(|admin| admin.listen));
-    let mut address = listen.context("neither [health] nor [admin] is configured, so there is nothing to ask; give --address")?;
+    let mut address =
+        listen.context("neither [health] nor [admin] is configured, so there is nothing to ask; give --address")?;
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }

@@ -13,14 +13,14 @@ use crate::telemetry;
 
 /// What `serve` understands.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Configuration; else $VESTIBULE_CONFIG, ./vestibule.toml, /etc/vestibule/vestibule.toml.
+pub(super) struct Args {
+    /// Configuration; else `$VESTIBULE_CONFIG`, ./vestibule.toml, /etc/vestibule/vestibule.toml.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 /// Reads the configuration, serves, drains.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let environment = Environment::from_process();
     let path = config::find(args.config.as_deref(), &environment)?;
     let config = match config::load(&path, &environment) {
@@ -58,7 +58,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 
 /// All addresses in one place, once everything listens.
 fn announce(running: &Running, public_url: &str, upstream: &str) {
-    let or_off = |address: Option<std::net::SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    let or_off =
+        |address: Option<std::net::SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     tracing::info!(
         event = "ready",
         public = %running.public_address(),

@@ -168,7 +168,8 @@ mod tests {
         let public = Origin::parse("https://app.example.com").expect("an origin");
         let (site, mode, dest) = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest");
         let framed = [(site, "cross-site"), (mode, "navigate"), (dest, "iframe")];
-        let cases: &[(Method, &[(&str, &str)], bool, Result<(), Rejection>)] = &[
+        type Case<'a> = (Method, &'a [(&'static str, &'static str)], bool, Result<(), Rejection>);
+        let cases: &[Case<'_>] = &[
             (Method::POST, &[(site, "same-origin")], false, Ok(())),
             (Method::POST, &[(site, "same-origin"), ("origin", "null")], false, Ok(())),
             (Method::GET, &[(site, "none")], false, Ok(())),
@@ -200,9 +201,8 @@ mod tests {
             (Method::GET, &[("origin", "https://evil.example")], true, Err(Rejection::OriginRefused)),
         ];
         for (method, pairs, upgrade, expected) in cases {
-            let pairs: Vec<(&'static str, &'static str)> = pairs.to_vec();
             assert_eq!(
-                check_origin(method, &request(&pairs), *upgrade, &public),
+                check_origin(method, &request(pairs), *upgrade, &public),
                 *expected,
                 "{method} {pairs:?} {upgrade}"
             );

@@ -36,7 +36,7 @@ pub struct Download {
 
 /// The caller's body on its way to the app: counted, paced, and without trailers.
 #[derive(Debug)]
-pub struct Upload {
+pub(super) struct Upload {
     /// Nothing, if there is no body.
     incoming: Option<Incoming>,
     left: u64,

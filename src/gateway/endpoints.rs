@@ -20,7 +20,7 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// One of our own paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub(super) enum Endpoint {
     /// `session`: who am I; exchange a token.
     Session,
     /// `logout`.

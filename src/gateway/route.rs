@@ -56,7 +56,7 @@ pub struct RouteSpec {
 
 /// Where a request goes.
 #[derive(Debug)]
-pub enum Destination<'a> {
+pub(super) enum Destination<'a> {
     /// One of our own paths.
     Own(Endpoint),
     /// The app.
@@ -228,6 +228,11 @@ impl Routes {
     }
 }
 
+/// A project as an operator writes it, in the spelling that paths are matched in.
+pub fn canonical_project(text: &str) -> Option<ProjectKey> {
+    ProjectKey::new(&target::canonical_segment(text)?).ok()
+}
+
 fn segment_project(route: &RouteSpec, target: &Target) -> Option<ProjectKey> {
     ProjectKey::new(route.path.capture("project", target)?).ok()
 }
@@ -235,7 +240,7 @@ fn segment_project(route: &RouteSpec, target: &Target) -> Option<ProjectKey> {
 fn query_project(name: &str, target: &Target) -> Option<ProjectKey> {
     let mut values = target.parameters(name);
     match (values.next(), values.next()) {
-        (Some(value), None) => ProjectKey::new(&target::canonical_segment(&value)?).ok(),
+        (Some(value), None) => canonical_project(&value),
         _ => None,
     }
 }

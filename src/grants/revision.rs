@@ -32,12 +32,11 @@ impl Revisions {
         self.now.rcu(|now| {
             let mut next = Numbers::clone(now);
             next.last += 1;
-            match &change.tenant {
-                Some(tenant) => drop(next.by_tenant.insert(tenant.clone(), next.last)),
-                None => {
-                    next.all = next.last;
-                    next.by_tenant.clear();
-                }
+            if let Some(tenant) = &change.tenant {
+                next.by_tenant.insert(tenant.clone(), next.last);
+            } else {
+                next.all = next.last;
+                next.by_tenant.clear();
             }
             Arc::new(next)
         });

@@ -53,8 +53,8 @@ pub(super) fn decode(record: &[u8]) -> Option<Session> {
         SubjectId::new(subject).ok()?,
         kind_of(kind)?,
     )
-    .in_organization(optional(organization, OrganizationId::new)?)
-    .previewed_by(optional(actor, SubjectId::new)?);
+    .in_organization(optional(organization).map(OrganizationId::new).transpose().ok()?)
+    .previewed_by(optional(actor).map(SubjectId::new).transpose().ok()?);
     let ancestors = origins(rest)?;
     Some(Session { id: SessionId(*id), principal, confirmed_at, idle_end, absolute_end, ancestors, outdated: false })
 }
@@ -99,8 +99,8 @@ fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(text).ok()?, rest))
 }
 
-fn optional<T, E>(text: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<Option<T>> {
-    if text.is_empty() { Some(None) } else { read(text).ok().map(Some) }
+fn optional(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn origins(bytes: &[u8]) -> Option<Vec<Origin>> {

@@ -67,7 +67,7 @@ struct Idle {
 }
 
 /// A connection that is in use. Given back when both directions are done, dropped and so closed otherwise.
-pub struct Lease {
+pub(in crate::gateway) struct Lease {
     sender: SendRequest<Upload>,
     idle: Arc<Mutex<Vec<Idle>>>,
     upload: Option<Arc<Progress>>,

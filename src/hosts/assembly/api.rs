@@ -29,7 +29,7 @@ const MAX_ANSWER: usize = 256 * 1024;
 /// How long a call waits for its turn in the budget.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 /// What the month of the budget is taken to be.
-const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+const MONTH: Duration = Duration::from_hours(30 * 24);
 
 /// Why there is no answer to work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

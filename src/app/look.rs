@@ -1,0 +1,85 @@
+//! Is what the configuration names really there?
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::build;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::UpstreamAddress;
+
+/// How long one part may take to answer.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What was found of one part.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// `upstream`, or the name of a host.
+    pub part: String,
+    /// Whether it is as it should be.
+    pub good: bool,
+    /// What was found.
+    pub says: String,
+}
+
+/// Asks the app and every host's API once.
+pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = vec![upstream(config).await];
+    for host in build(config, &Clock::system())?.hosts {
+        host.start().await;
+        let troubles = host.troubles();
+        let bad = troubles.iter().any(|trouble| trouble.contains("cannot") || trouble.contains("does not"));
+        let says = if troubles.is_empty() {
+            "the API key is accepted, confirmation: liveness".to_owned()
+        } else {
+            troubles.join("; ")
+        };
+        findings.push(Finding { part: host.name().to_string(), good: !bad, says });
+    }
+    Ok(findings)
+}
+
+async fn upstream(config: &Config) -> Finding {
+    let part = "upstream".to_owned();
+    let answer =
+        tokio::time::timeout(LIMIT, status(&config.upstream.address, config.server.public_url.authority())).await;
+    match answer {
+        Ok(Ok(status)) if is_open_to_others(&config.upstream.address) && (200..300).contains(&status) => {
+            let says = format!(
+                "answers {status} without us on an address that others may reach; let it listen on loopback, or verify the assertion"
+            );
+            Finding { part, good: false, says }
+        }
+        Ok(Ok(status)) => Finding { part, good: true, says: format!("answers {status}") },
+        Ok(Err(error)) => Finding { part, good: false, says: error.to_string() },
+        Err(_) => Finding { part, good: false, says: format!("no answer in {} s", LIMIT.as_secs()) },
+    }
+}
+
+fn is_open_to_others(address: &UpstreamAddress) -> bool {
+    match address {
+        UpstreamAddress::Unix(_) => false,
+        UpstreamAddress::Tcp(authority) => {
+            !["127.", "localhost:", "[::1]"].iter().any(|start| authority.starts_with(start))
+        }
+    }
+}
+
+/// The status of `GET /`, asked as somebody would who does not come through us.
+async fn status(address: &UpstreamAddress, host: &str) -> io::Result<u16> {
+    match address {
+        UpstreamAddress::Tcp(authority) => ask(TcpStream::connect(authority).await?, host).await,
+        UpstreamAddress::Unix(path) => ask(UnixStream::connect(path).await?, host).await,
+    }
+}
+
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str) -> io::Result<u16> {
+    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await?;
+    let status = std::str::from_utf8(&head[9..]).ok().and_then(|digits| digits.parse().ok());
+    status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what listens there does not speak HTTP"))
+}

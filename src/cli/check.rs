@@ -1,0 +1,95 @@
+//! `vestibule check`: is the configuration in order, and is what it names there?
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{EXIT_CONFIG, OutputFormat};
+use crate::app;
+use crate::config::{self, Config, Environment, Problems};
+
+/// What an unreachable part ends with (`EX_UNAVAILABLE` of sysexits).
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// What `check` understands.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration; else `$VESTIBULE_CONFIG`, ./vestibule.toml, /etc/vestibule/vestibule.toml.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Also ask the app and the host's API.
+    #[arg(long)]
+    online: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    format: OutputFormat,
+}
+
+/// Checks, and prints what was understood.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let environment = Environment::from_process();
+    let loaded = config::find(args.config.as_deref(), &environment).and_then(|path| config::load(&path, &environment));
+    let config = match loaded {
+        Ok(config) => config,
+        Err(problems) => return refuse(&problems, args.format),
+    };
+    let findings = if args.online { look(&config)? } else { Vec::new() };
+    report(&config, &findings, args.format)?;
+    let reachable = findings.iter().all(|finding| finding.good);
+    Ok(if reachable { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNAVAILABLE) })
+}
+
+fn refuse(problems: &Problems, format: OutputFormat) -> anyhow::Result<ExitCode> {
+    match format {
+        OutputFormat::Text => writeln!(std::io::stderr(), "{problems}")?,
+        OutputFormat::Json => writeln!(std::io::stdout(), "{}", problems.to_json())?,
+    }
+    Ok(ExitCode::from(EXIT_CONFIG))
+}
+
+fn look(config: &Config) -> anyhow::Result<Vec<app::Finding>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(app::look(config))
+}
+
+fn report(config: &Config, findings: &[app::Finding], format: OutputFormat) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    if format == OutputFormat::Json {
+        let online: Vec<_> =
+            findings.iter().map(|f| serde_json::json!({ "part": f.part, "good": f.good, "says": f.says })).collect();
+        let body = serde_json::json!({ "problems": [], "warnings": config.warnings, "online": online });
+        writeln!(out, "{body}")?;
+        return Ok(());
+    }
+    let hosts: Vec<String> = config.hosts.iter().map(|host| host.name().to_string()).collect();
+    writeln!(
+        out,
+        "config    ok: {} routes, {} roles, {} grants; hosts: {}",
+        config.routes.iter().count(),
+        config.roles.len(),
+        config.grants.len(),
+        hosts.join(", ")
+    )?;
+    writeln!(out, "public    {} on {}", config.server.public_url, config.server.listen)?;
+    for route in config.routes.iter() {
+        let methods = route.methods.iter().map(http::Method::as_str).collect::<Vec<_>>().join(" ");
+        let methods = if methods.is_empty() { "any method".to_owned() } else { methods };
+        writeln!(out, "route     {:<36} {:<28} {}", route.path.to_string(), methods, describe(&route.access))?;
+    }
+    for warning in &config.warnings {
+        writeln!(out, "warning   {warning}")?;
+    }
+    for finding in findings {
+        let mark = if finding.good { "ok" } else { "NOT OK" };
+        writeln!(out, "{:<9} {mark}: {}", finding.part, finding.says)?;
+    }
+    Ok(())
+}
+
+fn describe(access: &crate::access::Access) -> String {
+    match access {
+        crate::access::Access::Public => "public".to_owned(),
+        crate::access::Access::Authenticated => "authenticated".to_owned(),
+        crate::access::Access::Require(permission) => format!("require {permission}"),
+    }
+}

@@ -1,0 +1,286 @@
+//! The operator's file: from what is written to what is meant.
+//!
+//! The file is parsed with positions, environment variables are laid over it, and then every section is read by hand
+//! into the settings types of the modules. Nothing stops at the first fault: all problems are reported together, each
+//! with its place, its key and what to do.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::access::{Origin, Policy, RoleSpec};
+use crate::gateway::{IdentityHeaders, Limits, Routes, UpstreamSettings};
+use crate::grants::{ConfigGrant, DefaultRole, OnOutage};
+use crate::hosts::assembly::AssemblySettings;
+use crate::secret::Secret;
+use crate::telemetry::LogFormat;
+
+mod access;
+mod document;
+mod hosts;
+mod listeners;
+mod problem;
+mod reader;
+mod routes;
+mod schema;
+mod units;
+
+pub use problem::{Problem, Problems, Severity};
+pub use schema::json_schema;
+
+/// Where a configuration is looked for when nobody says so.
+const SEARCH: [&str; 2] = ["vestibule.toml", "/etc/vestibule/vestibule.toml"];
+
+/// Environment variables, as a value: what is read from the process stays in `main`.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+/// A checked configuration. Whatever is in here can be used as it is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[upstream]`
+    pub upstream: UpstreamSettings,
+    /// `[hosts.*]`
+    pub hosts: Vec<HostSettings>,
+    /// `[session]`
+    pub session: Session,
+    /// `[identity]`
+    pub identity: Identity,
+    /// `[roles.*]`, as written.
+    pub roles: Vec<RoleSpec>,
+    /// `[roles.*]`, expanded.
+    pub policy: Policy,
+    /// `[[default_roles]]`
+    pub default_roles: Vec<DefaultRole>,
+    /// `[[routes]]`
+    pub routes: Routes,
+    /// `[permissions]`
+    pub permissions: Permissions,
+    /// `[[grants]]`
+    pub grants: Vec<ConfigGrant>,
+    /// `[cache]`
+    pub cache: Cache,
+    /// `[admin]`
+    pub admin: Option<Admin>,
+    /// `[health] listen`
+    pub health: Option<SocketAddr>,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// What is allowed, but probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Address of the public listener.
+    pub listen: SocketAddr,
+    /// The one origin that is served.
+    pub public_url: Origin,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Time that open connections get to finish.
+    pub drain: Duration,
+    /// Time between "not ready" and the end of accepting.
+    pub drain_delay: Duration,
+}
+
+/// One `[hosts.NAME]`.
+#[derive(Clone, Debug)]
+pub enum HostSettings {
+    /// `platform = "assembly"`
+    Assembly(AssemblySettings),
+}
+
+/// `[session]`
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// (id, 32 bytes); the first seals.
+    pub keys: Vec<(String, Secret)>,
+    /// Life without a request.
+    pub idle: Duration,
+    /// Life whatever happens.
+    pub absolute: Duration,
+}
+
+/// `[identity]`
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Names of the headers that the app reads.
+    pub headers: IdentityHeaders,
+    /// PEM texts; the first signs.
+    pub assertion_keys: Vec<Secret>,
+    /// Life of an assertion.
+    pub assertion_ttl: Duration,
+    /// `aud` of assertions.
+    pub audience: String,
+    /// Whether names and addresses are passed on.
+    pub profile: bool,
+}
+
+/// `[permissions]`
+#[derive(Clone, Copy, Debug)]
+pub struct Permissions {
+    /// What happens while a source cannot answer.
+    pub on_outage: OnOutage,
+}
+
+/// `[cache]`
+#[derive(Clone, Copy, Debug)]
+pub struct Cache {
+    /// Life of an answer.
+    pub ttl: Duration,
+    /// Life of an answer that holds nothing.
+    pub negative_ttl: Duration,
+    /// Answers that are kept.
+    pub capacity: u64,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// A loopback address.
+    pub listen: SocketAddr,
+    /// What `/v1` asks for.
+    pub token: Secret,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// How a log line looks.
+    pub format: LogFormat,
+    /// What is logged.
+    pub level: String,
+}
+
+impl HostSettings {
+    /// The name in the configuration.
+    pub const fn name(&self) -> &crate::access::HostName {
+        match self {
+            Self::Assembly(settings) => &settings.name,
+        }
+    }
+}
+
+impl Environment {
+    /// The variables of this process. One that is not UTF-8 is as good as not set.
+    pub fn from_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(text).collect())
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn overrides(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter(|(name, _)| name.starts_with("VESTIBULE__"))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+/// The file that is meant: the one given, `$VESTIBULE_CONFIG`, `./vestibule.toml`, `/etc/vestibule/vestibule.toml`.
+pub fn find(given: Option<&Path>, environment: &Environment) -> Result<PathBuf, Problems> {
+    if let Some(path) = given.map(Path::to_owned).or_else(|| environment.get("VESTIBULE_CONFIG").map(PathBuf::from)) {
+        return Ok(path);
+    }
+    let found = SEARCH.iter().map(PathBuf::from).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        Problems::general(
+            "there is no configuration",
+            "give one with `--config FILE` or $VESTIBULE_CONFIG, or write ./vestibule.toml; config/vestibule.toml shows every key",
+        )
+    })
+}
+
+/// Reads and checks a file.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Problems::general(&format!("{}: cannot be read: {error}", path.display()), "check the path and its permissions")
+    })?;
+    parse(&text, path, environment)
+}
+
+/// Checks a text. `file` is used for messages, and files of secrets are looked for beside it.
+pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Config, Problems> {
+    let mut problems = Problems::new(text, file);
+    let Some(document) = document::parse(text, environment, &mut problems) else {
+        return Err(problems.sorted());
+    };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut reader = reader::Reader::new(environment, folder, problems);
+    let config = read(&document, &mut reader);
+    let problems = reader.into_problems();
+    match config {
+        Some(config) if problems.errors() == 0 => Ok(Config { warnings: problems.warnings(), ..config }),
+        _ => Err(problems.sorted()),
+    }
+}
+
+/// Reads every section even if one before it is in disorder; only a whole set makes a configuration.
+fn read(document: &document::Node, reader: &mut reader::Reader<'_>) -> Option<Config> {
+    let mut root = reader.root(document);
+    listeners::refuse_what_is_not_there_yet(&mut root, reader);
+    let server = listeners::server(&mut root, reader);
+    let upstream = listeners::upstream(&mut root, reader);
+    let hosts = hosts::read(&mut root, reader);
+    let session = listeners::session(&mut root, reader);
+    let public_url = server.as_ref().map(|server| &server.public_url);
+    let identity = listeners::identity(&mut root, public_url, reader);
+    let roles = access::roles(&mut root, reader);
+    let policy = access::policy(&roles, reader);
+    let names: Vec<_> = roles.iter().map(|(_, role)| role).collect();
+    let default_roles = access::default_roles(&mut root, &hosts, &names, reader);
+    let routes = routes::read(&mut root, policy.as_ref(), &names, reader);
+    let permissions = access::permissions(&mut root, reader);
+    let grants = access::grants(&mut root, &hosts, &names, reader);
+    let cache = access::cache(&mut root, reader);
+    let admin = listeners::admin(&mut root, reader);
+    let health = listeners::health(&mut root, reader);
+    let limits = listeners::limits(&mut root, reader);
+    let telemetry = listeners::telemetry(&mut root, reader);
+    root.finish(reader);
+    let roles = roles.into_iter().map(|(_, role)| role).collect();
+    let hosts = hosts.into_iter().map(|(_, host)| host).collect();
+    Some(Config {
+        server: server?,
+        upstream: upstream?,
+        hosts,
+        session: session?,
+        identity: identity?,
+        roles,
+        policy: policy?,
+        default_roles,
+        routes: routes?,
+        permissions,
+        grants,
+        cache,
+        admin,
+        health,
+        limits,
+        telemetry,
+        warnings: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! `[hosts.*]`
+
+use std::time::Duration;
+
+use super::HostSettings;
+use super::document::Node;
+use super::problem::Place;
+use super::reader::{Fault, Reader, Table, duration, fault, list, number, suggestion, text, word};
+use crate::access::{HostName, Origin, OriginPattern, PreviewRule, TenantId};
+use crate::hosts::assembly::{ApiBudget, AssemblySettings, ConfirmMode};
+
+/// The platforms that can be configured.
+const PLATFORMS: [&str; 1] = ["assembly"];
+
+/// Where Assembly embeds apps.
+const ASSEMBLY_ORIGINS: [&str; 3] =
+    ["https://dashboard.assembly.com", "https://*.myassembly.com", "https://*.copilot.app"];
+
+/// The longest time that makes sense for any of these.
+const MOST: Duration = Duration::from_hours(24 * 30);
+
+/// The hosts that are in order, each with its place.
+pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<(Place, HostSettings)> {
+    let tables = root.named_tables("hosts", reader);
+    if tables.is_empty() {
+        reader.error(
+            &Place::Nowhere,
+            "hosts",
+            "no host is configured",
+            "write [hosts.assembly] with platform = \"assembly\"",
+        );
+    }
+    tables.into_iter().filter_map(|(name, table)| host(name, table, reader)).collect()
+}
+
+fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<(Place, HostSettings)> {
+    let (place, path) = (table.place.clone(), table.path.clone());
+    let host = HostName::new(name);
+    if let Err(error) = &host {
+        reader.error(&place, &path, format!("`{name}` cannot name a host: it {error}"), "choose another name");
+    }
+    let known = |node: &Node| {
+        let platform = text(node)?;
+        if PLATFORMS.contains(&platform.as_str()) {
+            Ok(())
+        } else {
+            fault(format!("`{platform}` is not a platform of this version"), suggestion(&platform, &PLATFORMS))
+        }
+    };
+    let platform = table.required("platform", "\"assembly\"", reader, known);
+    let settings = platform.and_then(|()| assembly(host.ok()?, &mut table, reader));
+    if platform.is_some() {
+        table.finish(reader);
+    }
+    Some((place, HostSettings::Assembly(settings?)))
+}
+
+fn assembly(name: HostName, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<AssemblySettings> {
+    let (place, key) = (table.place.clone(), table.key("api_key"));
+    if !table.has("api_key") {
+        reader.error(&place, &key, format!("{key} is missing"), "write api_key = { env = \"ASSEMBLY_API_KEY\" }");
+    }
+    let api_key = table.secret("api_key", reader);
+    let tenants = table.required("tenants", "[\"workspace id\"]", reader, tenants);
+    let least = Duration::from_secs(1);
+    let default_origins = || ASSEMBLY_ORIGINS.iter().filter_map(|text| OriginPattern::parse(text).ok()).collect();
+    let (hour, ten_minutes) = (Duration::from_hours(1), Duration::from_mins(10));
+    let confirm = word(&[("online", ConfirmMode::Online), ("offline", ConfirmMode::Offline)]);
+    let preview =
+        word(&[("read_only", PreviewRule::ReadOnly), ("full", PreviewRule::Full), ("deny", PreviewRule::Deny)]);
+    let confirm = table.or("confirm", ConfirmMode::Online, reader, confirm);
+    let revalidate = table.or("revalidate", hour, reader, duration(least, MOST));
+    let outage_grace = table.or("outage_grace", hour, reader, duration(Duration::ZERO, MOST));
+    let api_budget = budget(table.table("api_budget", reader), reader);
+    let api_url = table.or("api_url", "https://api.assembly.com".to_owned(), reader, api_url);
+    let origins = table.optional("origins", reader, list(pattern)).unwrap_or_else(default_origins);
+    let max_token_age = table.or("max_token_age", ten_minutes, reader, duration(least, MOST));
+    let preview = table.or("preview", PreviewRule::ReadOnly, reader, preview);
+    let _ = table.optional("forward_token", reader, forward_token);
+    Some(AssemblySettings {
+        name,
+        api_key: api_key?,
+        tenants: tenants?,
+        confirm,
+        revalidate,
+        outage_grace,
+        api_budget,
+        api_url,
+        origins,
+        max_token_age,
+        preview,
+    })
+}
+
+fn budget(mut table: Table<'_>, reader: &mut Reader<'_>) -> ApiBudget {
+    let count =
+        |most: u32| move |node: &Node| number(1, most.into())(node).map(|count| u32::try_from(count).unwrap_or(most));
+    let per_second = table.or("per_second", 5, reader, count(1000));
+    let per_month = table.or("per_month", 8000, reader, count(u32::MAX));
+    table.finish(reader);
+    ApiBudget { per_second, per_month }
+}
+
+fn tenants(node: &Node) -> Result<Vec<TenantId>, Fault> {
+    let workspace = |node: &Node| {
+        let written = text(node)?;
+        let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+        let is_uuid = written.len() == 36
+            && written
+                .bytes()
+                .enumerate()
+                .all(|(at, byte)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() });
+        match TenantId::new(&written.to_ascii_lowercase()) {
+            Ok(id) if is_uuid => Ok(id),
+            _ => fault(
+                format!("`{written}` is no workspace id"),
+                "a workspace id is a UUID; Assembly shows it in the app's settings",
+            ),
+        }
+    };
+    let tenants = list(workspace)(node)?;
+    if tenants.is_empty() { fault("no workspace is served", "list the ids of the workspaces") } else { Ok(tenants) }
+}
+
+/// The API key is sent there: only to https, or to a simulated platform on this machine.
+fn api_url(node: &Node) -> Result<String, Fault> {
+    let written = text(node)?;
+    let origin = Origin::parse(&written).ok();
+    let is_safe = |origin: &Origin| {
+        let host = origin.authority().rsplit_once(':').map_or(origin.authority(), |(host, _)| host);
+        origin.scheme() == "https" || matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    };
+    let help = "write \"https://HOST\", without a path";
+    origin.filter(is_safe).map_or_else(
+        || fault(format!("`{written}` cannot be trusted with the API key"), help),
+        |origin| Ok(origin.to_string()),
+    )
+}
+
+fn pattern(node: &Node) -> Result<OriginPattern, Fault> {
+    let written = text(node)?;
+    OriginPattern::parse(&written).or_else(|_| {
+        fault(format!("`{written}` is no origin"), "write \"https://portal.example.com\" or \"https://*.example.com\"")
+    })
+}
+
+fn forward_token(node: &Node) -> Result<(), Fault> {
+    match text(node)?.as_str() {
+        "off" => Ok(()),
+        _ => fault("only \"off\" is available in this version", "write \"off\", or leave the key out"),
+    }
+}

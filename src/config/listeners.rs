@@ -1,0 +1,387 @@
+//! The sections about sockets, keys and bounds.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderName;
+
+use super::document::{Node, Value};
+use super::problem::Place;
+use super::reader::{Fault, Reader, Table, address, boolean, duration, fault, list, number, origin, size, text, word};
+use super::{Admin, Identity, Server, Session, Telemetry, units};
+use crate::access::Origin;
+use crate::gateway::{IdentityHeaders, Limits, UpstreamAddress, UpstreamSettings};
+use crate::secret::Secret;
+use crate::telemetry::LogFormat;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Whole sections that are planned, so that nobody looks for a typing error.
+const NOT_YET: [&str; 5] = ["directory", "provisioning", "forward_auth", "team", "mail"];
+
+pub(super) fn refuse_what_is_not_there_yet(root: &mut Table<'_>, reader: &mut Reader<'_>) {
+    for section in NOT_YET {
+        if let Some(node) = root.node(section) {
+            reader.error(
+                &node.place,
+                section,
+                format!("[{section}] is not available in this version"),
+                "remove the section",
+            );
+        }
+    }
+}
+
+/// A key whose other values are planned.
+fn only<T: PartialEq>(
+    read: impl Fn(&Node) -> Result<T, Fault>,
+    available: T,
+    written: &'static str,
+) -> impl Fn(&Node) -> Result<T, Fault> {
+    move |node| {
+        let value = read(node)?;
+        if value == available {
+            Ok(value)
+        } else {
+            fault("this is not available in this version", format!("write {written}, or leave the key out"))
+        }
+    }
+}
+
+fn not_yet(table: &mut Table<'_>, key: &'static str, reader: &mut Reader<'_>) {
+    let _: Option<()> =
+        table.optional(key, reader, |_| fault("this is not available in this version", "leave the key out"));
+}
+
+pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Server> {
+    let mut table = root.table("server", reader);
+    let listen = table.or("listen", ([127, 0, 0, 1], 8080).into(), reader, address);
+    let public_url = table.required("public_url", "\"https://app.example.com\"", reader, public_url);
+    let net = |node: &Node| {
+        let written = text(node)?;
+        let single = |_| written.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+        written
+            .parse()
+            .or_else(single)
+            .or_else(|_| fault(format!("`{written}` is no network"), "write a CIDR such as \"10.0.0.0/8\""))
+    };
+    let trusted_proxies = table.or("trusted_proxies", Vec::new(), reader, list(net));
+    let drain = table.or("drain", 20 * SECOND, reader, duration(Duration::ZERO, HOUR));
+    let drain_delay = table.or("drain_delay", 5 * SECOND, reader, duration(Duration::ZERO, HOUR));
+    not_yet(&mut table, "tls", reader);
+    table.finish(reader);
+    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay })
+}
+
+/// Browsers give a `Secure` cookie only to https, and to loopback.
+fn public_url(node: &Node) -> Result<Origin, Fault> {
+    let origin = origin(node)?;
+    let host = origin.authority().split(':').next().unwrap_or_default();
+    let loopback = matches!(host, "localhost" | "127.0.0.1") || origin.authority().starts_with("[::1]");
+    if origin.scheme() == "https" || loopback {
+        return Ok(origin);
+    }
+    fault(
+        format!("`{origin}` is not https"),
+        "browsers keep the session cookie only for https, or for http on localhost and 127.0.0.1",
+    )
+}
+
+pub(super) fn upstream(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<UpstreamSettings> {
+    let mut table = root.table("upstream", reader);
+    let url = table.required("url", "\"http://127.0.0.1:3000\"", reader, upstream_url);
+    let _ = table.optional("protocol", reader, only(text, "http1".to_owned(), "\"http1\""));
+    let _ = table.optional("inject_helper", reader, only(boolean, false, "false"));
+    let connect_timeout = table.or("connect_timeout", 3 * SECOND, reader, duration(Duration::from_millis(10), MINUTE));
+    let header_timeout = table.or("header_timeout", MINUTE, reader, duration(Duration::from_millis(10), HOUR));
+    table.finish(reader);
+    let (address, path_prefix) = url?;
+    Some(UpstreamSettings { address, path_prefix, connect_timeout, header_timeout })
+}
+
+fn upstream_url(node: &Node) -> Result<(UpstreamAddress, String), Fault> {
+    let written = text(node)?;
+    if let Some(path) = written.strip_prefix("unix:") {
+        if path.starts_with('/') {
+            return Ok((UpstreamAddress::Unix(path.into()), String::new()));
+        }
+        return fault("a unix socket needs a whole path", "write \"unix:/run/app.sock\"");
+    }
+    let help = "write \"http://HOST:PORT\", with a path prefix if the app has one, or \"unix:/path\"";
+    if written.starts_with("https://") {
+        return fault("an app behind TLS is not available in this version", help);
+    }
+    let Some(rest) = written.strip_prefix("http://") else {
+        return fault(format!("`{written}` is no address of an app"), help);
+    };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let prefix = path.trim_end_matches('/');
+    let plain = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~'));
+    match Origin::parse(&format!("http://{authority}")) {
+        Ok(origin) if plain => {
+            let authority = origin.authority().to_owned();
+            let has_port = authority.rsplit(']').next().is_some_and(|tail| tail.contains(':'));
+            let authority = if has_port { authority } else { format!("{authority}:80") };
+            Ok((UpstreamAddress::Tcp(authority), prefix.to_owned()))
+        }
+        _ => fault(format!("`{written}` is no address of an app"), help),
+    }
+}
+
+pub(super) fn session(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Session> {
+    let mut table = root.table("session", reader);
+    let place = table.place.clone();
+    let given = table.has("keys");
+    let mut keys: Vec<(String, Secret)> = Vec::new();
+    for mut entry in table.tables("keys", reader) {
+        let id = entry.required("id", "\"k1\"", reader, key_id);
+        let path = entry.key("secret");
+        let at = entry.place.clone();
+        if !entry.has("secret") {
+            reader.error(
+                &at,
+                &path,
+                format!("{path} is missing"),
+                "write secret = { env = \"VESTIBULE_SESSION_KEY\" }",
+            );
+        }
+        let secret = entry.secret("secret", reader).and_then(|secret| session_key(&secret, &at, &path, reader));
+        entry.finish(reader);
+        if let (Some(id), Some(secret)) = (id, secret) {
+            if keys.iter().any(|(known, _)| *known == id) {
+                reader.error(&at, &path, format!("two keys have the id `{id}`"), "give each key an id of its own");
+            }
+            keys.push((id, secret));
+        }
+    }
+    if !given {
+        let help = "write keys = [{ id = \"k1\", secret = { env = \"VESTIBULE_SESSION_KEY\" } }]; `vestibule keys generate session` makes one";
+        reader.error(&place, "session.keys", "session.keys is missing", help);
+    }
+    let idle = table.or("idle", HOUR, reader, duration(SECOND, 30 * DAY));
+    let absolute = table.or("absolute", 12 * HOUR, reader, duration(SECOND, 30 * DAY));
+    if absolute < idle {
+        reader.error(
+            &place,
+            "session.absolute",
+            "session.absolute ends before session.idle",
+            format!("write an absolute time of at least {}", units::show(idle)),
+        );
+    }
+    let _ = table.optional("bearer", reader, only(boolean, false, "false"));
+    table.finish(reader);
+    (!keys.is_empty()).then_some(Session { keys, idle, absolute })
+}
+
+fn key_id(node: &Node) -> Result<String, Fault> {
+    let id = text(node)?;
+    let fits =
+        (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if fits { Ok(id) } else { fault("this is no key id", "write 1 to 32 letters, digits, `-`, `_`") }
+}
+
+/// 64 hex digits or base64url of 32 bytes.
+fn session_key(secret: &Secret, place: &Place, key: &str, reader: &mut Reader<'_>) -> Option<Secret> {
+    let text = secret.expose();
+    let mut bytes = vec![0; 32];
+    let decoded = match text.len() {
+        64 => faster_hex::hex_decode(text, &mut bytes).is_ok().then_some(bytes),
+        _ => URL_SAFE_NO_PAD.decode(text.strip_suffix(b"=").unwrap_or(text)).ok(),
+    };
+    let help = "make one with `vestibule keys generate session`";
+    match decoded {
+        Some(bytes) if bytes.len() == 32 && bytes.iter().any(|byte| *byte != bytes[0]) => Some(Secret::new(bytes)),
+        Some(bytes) if bytes.len() == 32 => {
+            reader.error(place, key, format!("{key}: every byte is the same; this is an example and no key"), help);
+            None
+        }
+        _ => {
+            reader.error(
+                place,
+                key,
+                format!("{key}: a session key is 32 bytes, as 64 hex digits or as base64url"),
+                help,
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn identity(root: &mut Table<'_>, public_url: Option<&Origin>, reader: &mut Reader<'_>) -> Option<Identity> {
+    let mut table = root.table("identity", reader);
+    let headers = headers(table.table("headers", reader), reader);
+    let mut assertion = table.table("assertion", reader);
+    let mut assertion_keys = Vec::new();
+    if let Some(node) = assertion.node("keys") {
+        let items: &[Node] = if let Value::List(items) = &node.value { items } else { std::slice::from_ref(node) };
+        for item in items {
+            match reader.secret(item) {
+                Ok(key) => assertion_keys.push(key),
+                Err(Fault { message, help }) => reader.error(
+                    &item.place,
+                    "identity.assertion.keys",
+                    format!("identity.assertion.keys: {message}"),
+                    help,
+                ),
+            }
+        }
+    }
+    let assertion_ttl = assertion.or("ttl", MINUTE, reader, duration(2 * SECOND, MINUTE));
+    assertion.finish(reader);
+    let audience = table.optional("audience", reader, text).or_else(|| public_url.map(ToString::to_string));
+    let profile = table.or("profile", false, reader, boolean);
+    table.finish(reader);
+    Some(Identity { headers, assertion_keys, assertion_ttl, audience: audience?, profile })
+}
+
+fn headers(mut table: Table<'_>, reader: &mut Reader<'_>) -> IdentityHeaders {
+    let mut names = IdentityHeaders::default();
+    let slots: [(&'static str, &mut HeaderName); 13] = [
+        ("host", &mut names.host),
+        ("tenant", &mut names.tenant),
+        ("user", &mut names.user),
+        ("user_kind", &mut names.user_kind),
+        ("organization", &mut names.organization),
+        ("actor", &mut names.actor),
+        ("project", &mut names.project),
+        ("roles", &mut names.roles),
+        ("permissions", &mut names.permissions),
+        ("directory_user", &mut names.directory_user),
+        ("assertion", &mut names.assertion),
+        ("name", &mut names.name),
+        ("email", &mut names.email),
+    ];
+    for (key, slot) in slots {
+        if let Some(name) = table.optional(key, reader, header_name) {
+            *slot = name;
+        }
+    }
+    table.finish(reader);
+    names
+}
+
+/// A header of our own choice must not be one that HTTP or the app already has.
+fn header_name(node: &Node) -> Result<HeaderName, Fault> {
+    let written = text(node)?;
+    let name = HeaderName::from_bytes(written.as_bytes()).ok();
+    let fits = |name: &HeaderName| {
+        name.as_str().starts_with("x-") && name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let help = "write a name that begins with `X-`, of letters, digits and `-`";
+    name.filter(fits).map_or_else(|| fault(format!("`{written}` cannot be an identity header"), help), Ok)
+}
+
+pub(super) fn admin(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Admin> {
+    let configured = root.has("admin");
+    let mut table = root.table("admin", reader);
+    if !configured {
+        return None;
+    }
+    let loopback = |node: &Node| {
+        let listen = address(node)?;
+        if listen.ip().is_loopback() {
+            Ok(listen)
+        } else {
+            fault(
+                format!("{listen} can be reached from outside"),
+                "listen on 127.0.0.1 or [::1]; use [health] for probes from outside",
+            )
+        }
+    };
+    let listen = table.or("listen", ([127, 0, 0, 1], 9901).into(), reader, loopback);
+    let place = table.place.clone();
+    if !table.has("token") {
+        reader.error(
+            &place,
+            "admin.token",
+            "admin.token is missing",
+            "write token = { env = \"VESTIBULE_ADMIN_TOKEN\" }",
+        );
+    }
+    let token = table.secret("token", reader);
+    if token.as_ref().is_some_and(|token| token.expose().len() < 24) {
+        reader.error(
+            &place,
+            "admin.token",
+            "admin.token has fewer than 24 characters",
+            "make one with `vestibule keys generate session`",
+        );
+    }
+    table.finish(reader);
+    Some(Admin { listen, token: token? })
+}
+
+pub(super) fn health(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<std::net::SocketAddr> {
+    let configured = root.has("health");
+    let mut table = root.table("health", reader);
+    if !configured {
+        return None;
+    }
+    let listen = table.required("listen", "\"0.0.0.0:9902\"", reader, address);
+    table.finish(reader);
+    listen
+}
+
+pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
+    let mut table = root.table("limits", reader);
+    let some_time = || duration(Duration::from_millis(10), HOUR);
+    let count =
+        |most| move |node: &Node| number(1, most)(node).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    let bytes = |node: &Node| size(node).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let mut headers = table.table("headers", reader);
+    let mut body = table.table("body", reader);
+    let mut connections = table.table("connections", reader);
+    let rate = |node: &Node| {
+        let written = text(node)?;
+        units::rate(&written)
+            .map_or_else(|| fault(format!("`{written}` is no rate"), "write so many in a time, such as \"100/1m\""), Ok)
+    };
+    let pace = |node: &Node| {
+        let written = text(node)?;
+        units::pace(&written)
+            .map_or_else(|| fault(format!("`{written}` is no pace"), "write a size per second, such as \"1KiB/s\""), Ok)
+    };
+    let (token_failures, token_failure_window) = table.or("token_failures", (100, MINUTE), reader, rate);
+    let limits = Limits {
+        first_byte: table.or("first_byte", 10 * SECOND, reader, some_time()),
+        header_time: headers.or("time", 10 * SECOND, reader, some_time()),
+        header_size: headers.or("size", 32 * 1024, reader, bytes),
+        header_count: headers.or("count", 100, reader, count(1000)),
+        uri: table.or("uri", 8 * 1024, reader, bytes),
+        request_body: table.or("request_body", 1 << 30, reader, size),
+        body_idle: body.or("idle", 30 * SECOND, reader, some_time()),
+        body_min_rate: body.or("min_rate", 1024, reader, pace),
+        send_idle: table.or("send_idle", MINUTE, reader, some_time()),
+        keep_alive: table.or("keep_alive", MINUTE, reader, some_time()),
+        connections_total: connections.or("total", 20_000, reader, count(10_000_000)),
+        connections_per_address: connections.or("per_address", 200, reader, count(10_000_000)),
+        token_failures,
+        token_failure_window,
+    };
+    for part in [headers, body, connections, table] {
+        part.finish(reader);
+    }
+    limits
+}
+
+pub(super) fn telemetry(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Telemetry {
+    let mut table = root.table("telemetry", reader);
+    let format =
+        table.or("format", LogFormat::Json, reader, word(&[("json", LogFormat::Json), ("text", LogFormat::Text)]));
+    let filter = |node: &Node| {
+        let written = text(node)?;
+        let parsed = tracing_subscriber::EnvFilter::try_new(&written);
+        parsed.map_or_else(
+            |_| fault(format!("`{written}` is no log filter"), "write error, warn, info, debug or trace"),
+            |_| Ok(written.clone()),
+        )
+    };
+    let level = table.or("level", "info".to_owned(), reader, filter);
+    not_yet(&mut table, "otlp", reader);
+    table.finish(reader);
+    Telemetry { format, level }
+}

@@ -1,0 +1,349 @@
+//! Reads tables key by key, notes what was asked for, and complains about the rest.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Environment;
+use super::document::{Node, Value};
+use super::problem::{Place, Problems, Severity};
+use super::units;
+use crate::access::Origin;
+use crate::secret::Secret;
+
+/// What a value should have been.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+/// Collects problems, and knows where secrets come from.
+pub(super) struct Reader<'e> {
+    environment: &'e Environment,
+    folder: PathBuf,
+    problems: Problems,
+}
+
+/// One table that is being read.
+pub(super) struct Table<'d> {
+    pub(super) path: String,
+    pub(super) place: Place,
+    entries: BTreeMap<&'d str, &'d Node>,
+    asked: Vec<&'static str>,
+}
+
+pub(super) fn fault<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault { message: message.into(), help: help.into() })
+}
+
+impl<'e> Reader<'e> {
+    pub(super) fn new(environment: &'e Environment, folder: &Path, problems: Problems) -> Self {
+        Self { environment, folder: folder.to_owned(), problems }
+    }
+
+    pub(super) fn into_problems(self) -> Problems {
+        self.problems
+    }
+
+    pub(super) fn root<'d>(&mut self, document: &'d Node) -> Table<'d> {
+        self.table(String::new(), document).unwrap_or(Table {
+            path: String::new(),
+            place: Place::Nowhere,
+            entries: BTreeMap::new(),
+            asked: Vec::new(),
+        })
+    }
+
+    pub(super) fn error(&mut self, place: &Place, key: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.add(Severity::Error, place, key, message.into(), help.into());
+    }
+
+    pub(super) fn warning(&mut self, place: &Place, key: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.add(Severity::Warning, place, key, message.into(), help.into());
+    }
+
+    fn fault(&mut self, place: &Place, key: &str, fault: Fault) {
+        self.error(place, key, format!("{key}: {}", fault.message), fault.help);
+    }
+
+    fn table<'d>(&mut self, path: String, node: &'d Node) -> Option<Table<'d>> {
+        let Value::Table(entries) = &node.value else {
+            let message = format!("{path}: must be a table, not {}", node.value.kind());
+            self.error(&node.place, &path, message, format!("write [{path}] on a line of its own"));
+            return None;
+        };
+        let entries = entries.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        Some(Table { path, place: node.place.clone(), entries, asked: Vec::new() })
+    }
+
+    /// A secret from a variable or a file; a plain string would end up in version control.
+    pub(super) fn secret(&mut self, node: &Node) -> Result<Secret, Fault> {
+        let help = "write { env = \"NAME\" } or { file = \"path\" }";
+        let Value::Table(table) = &node.value else {
+            return fault("a secret does not stand in the file itself", help);
+        };
+        let source = table.iter().next().filter(|_| table.len() == 1).map(|(key, value)| (key.as_str(), &value.value));
+        let secret = match source {
+            Some(("env", Value::Text(name))) => match self.environment.get(name) {
+                Some(value) => Secret::from(value.trim_end_matches(['\r', '\n'])),
+                None => {
+                    return fault(
+                        format!("the variable {name} is not set"),
+                        format!("set {name}, or use {{ file = \"path\" }}"),
+                    );
+                }
+            },
+            Some(("file", Value::Text(name))) => self.secret_file(node, name)?,
+            _ => return fault("a secret is named by exactly one of `env` and `file`", help),
+        };
+        if secret.expose().is_empty() { fault("the secret is empty", help) } else { Ok(secret) }
+    }
+
+    fn secret_file(&mut self, node: &Node, name: &str) -> Result<Secret, Fault> {
+        let path = self.folder.join(name);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => Secret::new(text),
+            Err(error) => {
+                return fault(
+                    format!("{} cannot be read: {error}", path.display()),
+                    "check the path; it counts from the configuration's folder",
+                );
+            }
+        };
+        if readable_by_everyone(&path) {
+            let message = format!("{} can be read by everyone on this machine", path.display());
+            self.warning(&node.place, "", message, format!("chmod 0400 {}", path.display()));
+        }
+        let text = text.expose_str().unwrap_or_default().trim_end_matches(['\r', '\n']);
+        Ok(Secret::from(text))
+    }
+}
+
+impl<'d> Table<'d> {
+    pub(super) fn key(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The value of a key, which is known from now on.
+    pub(super) fn node(&mut self, key: &'static str) -> Option<&'d Node> {
+        self.asked.push(key);
+        self.entries.get(key).copied()
+    }
+
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        reader: &mut Reader<'_>,
+        read: impl FnOnce(&Node) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        match read(node) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                reader.fault(&node.place, &self.key(key), fault);
+                None
+            }
+        }
+    }
+
+    pub(super) fn or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        reader: &mut Reader<'_>,
+        read: impl FnOnce(&Node) -> Result<T, Fault>,
+    ) -> T {
+        self.optional(key, reader, read).unwrap_or(default)
+    }
+
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        reader: &mut Reader<'_>,
+        read: impl FnOnce(&Node) -> Result<T, Fault>,
+    ) -> Option<T> {
+        if !self.entries.contains_key(key) {
+            self.asked.push(key);
+            let path = self.key(key);
+            reader.error(&self.place, &path, format!("{path} is missing"), format!("write {key} = {example}"));
+            return None;
+        }
+        self.optional(key, reader, read)
+    }
+
+    pub(super) fn secret(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<Secret> {
+        let node = self.node(key)?;
+        match reader.secret(node) {
+            Ok(secret) => Some(secret),
+            Err(fault) => {
+                reader.fault(&node.place, &self.key(key), fault);
+                None
+            }
+        }
+    }
+
+    /// A table inside this one; an empty one if it is left out.
+    pub(super) fn table(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Table<'d> {
+        let path = self.key(key);
+        let given = self.node(key).and_then(|node| reader.table(path.clone(), node));
+        given.unwrap_or(Table { path, place: Place::Nowhere, entries: BTreeMap::new(), asked: Vec::new() })
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// `[[key]]`, in order.
+    pub(super) fn tables(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Vec<Table<'d>> {
+        let path = self.key(key);
+        match self.node(key).map(|node| (&node.value, &node.place)) {
+            None => Vec::new(),
+            Some((Value::List(list), _)) => {
+                let item = |(index, node): (usize, &'d Node)| reader.table(format!("{path}[{index}]"), node);
+                list.iter().enumerate().filter_map(item).collect()
+            }
+            Some((other, place)) => {
+                let message = format!("{path}: must be a list of tables, not {}", other.kind());
+                reader.error(place, &path, message, format!("write [[{path}]] on a line of its own for each"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// `[key.NAME]` for names of the operator's choice.
+    pub(super) fn named_tables(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Vec<(&'d str, Table<'d>)> {
+        let all = self.table(key, reader);
+        let path = all.path;
+        all.entries
+            .iter()
+            .filter_map(|(name, node)| Some((*name, reader.table(format!("{path}.{name}"), node)?)))
+            .collect()
+    }
+
+    /// Complains about every key that nobody asked for.
+    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+        for (name, node) in &self.entries {
+            if !self.asked.contains(name) {
+                let path = self.key(name);
+                let section =
+                    if self.path.is_empty() { "the configuration".to_owned() } else { format!("[{}]", self.path) };
+                reader.error(
+                    &node.place,
+                    &path,
+                    format!("{section} has no key `{name}`"),
+                    suggestion(name, &self.asked),
+                );
+            }
+        }
+    }
+}
+
+/// The nearest of the words that would have been right.
+pub(super) fn suggestion(given: &str, known: &[impl AsRef<str>]) -> String {
+    let distance = |word: &str| strsim::damerau_levenshtein(given, word);
+    let nearest = known.iter().map(AsRef::as_ref).min_by_key(|word| distance(word));
+    match nearest {
+        Some(word) if distance(word) <= 2.max(word.len() / 3) => format!("did you mean `{word}`?"),
+        Some(_) => {
+            let mut words: Vec<_> = known.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+            words.sort();
+            words.dedup();
+            format!("known are {}", words.join(", "))
+        }
+        None => "remove it".to_owned(),
+    }
+}
+
+#[cfg(unix)]
+fn readable_by_everyone(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn readable_by_everyone(_: &Path) -> bool {
+    false
+}
+
+pub(super) fn text(node: &Node) -> Result<String, Fault> {
+    match &node.value {
+        Value::Text(text) => Ok(text.clone()),
+        other => fault(format!("must be a string, not {}", other.kind()), "put it into quotes"),
+    }
+}
+
+pub(super) fn boolean(node: &Node) -> Result<bool, Fault> {
+    match &node.value {
+        Value::Boolean(flag) => Ok(*flag),
+        other => fault(format!("must be true or false, not {}", other.kind()), "write true or false, without quotes"),
+    }
+}
+
+/// A whole number within bounds.
+pub(super) fn number(least: u64, most: u64) -> impl Fn(&Node) -> Result<u64, Fault> {
+    move |node| match &node.value {
+        Value::Integer(number) => match u64::try_from(*number) {
+            Ok(number) if (least..=most).contains(&number) => Ok(number),
+            _ => fault(format!("{number} is out of range"), format!("write a number from {least} to {most}")),
+        },
+        other => {
+            fault(format!("must be a number, not {}", other.kind()), format!("write a number from {least} to {most}"))
+        }
+    }
+}
+
+/// A duration within bounds.
+pub(super) fn duration(least: Duration, most: Duration) -> impl Fn(&Node) -> Result<Duration, Fault> {
+    move |node| {
+        let written = text(node)?;
+        let help = format!("write a time from {} to {}, such as \"30s\"", units::show(least), units::show(most));
+        match units::duration(&written) {
+            Some(span) if (least..=most).contains(&span) => Ok(span),
+            Some(_) => fault(format!("`{written}` is out of range"), help),
+            None => fault(format!("`{written}` is no duration"), help),
+        }
+    }
+}
+
+/// A size of at least one byte.
+pub(super) fn size(node: &Node) -> Result<u64, Fault> {
+    let help = "write a size such as \"32KiB\" or \"10MiB\"";
+    let bytes = match &node.value {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        _ => units::size(&text(node)?),
+    };
+    bytes.filter(|bytes| *bytes > 0).map_or_else(|| fault("this is no size", help), Ok)
+}
+
+pub(super) fn address(node: &Node) -> Result<SocketAddr, Fault> {
+    let written = text(node)?;
+    written.parse().or_else(|_| {
+        fault(format!("`{written}` is no address"), "write an IP address and a port, such as \"127.0.0.1:8080\"")
+    })
+}
+
+pub(super) fn origin(node: &Node) -> Result<Origin, Fault> {
+    let written = text(node)?;
+    Origin::parse(&written).or_else(|error| fault(format!("`{written}` is no origin"), error.to_string()))
+}
+
+/// One of a few words.
+pub(super) fn word<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&Node) -> Result<T, Fault> {
+    move |node| {
+        let written = text(node)?;
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let found = choices.iter().find(|(word, _)| *word == written).map(|(_, value)| *value);
+        found.map_or_else(|| fault(format!("`{written}` is not understood"), suggestion(&written, &words)), Ok)
+    }
+}
+
+/// A list whose every item is read alike; the first fault ends it.
+pub(super) fn list<T>(read: impl Fn(&Node) -> Result<T, Fault>) -> impl Fn(&Node) -> Result<Vec<T>, Fault> {
+    move |node| match &node.value {
+        Value::List(items) => items.iter().map(&read).collect(),
+        other => fault(format!("must be a list, not {}", other.kind()), "write [\"one\", \"two\"]"),
+    }
+}

@@ -1,0 +1,293 @@
+//! Every key in one table: for the JSON schema, the reference in `docs/configuration.md`, and the tests that keep
+//! `config/vestibule.toml` complete.
+
+use serde_json::{Map, Value, json};
+
+/// One key: path (`*` is a name of the operator's choice, `[]` an item), JSON type, default as written, one sentence.
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) default: &'static str,
+    pub(super) says: &'static str,
+}
+
+const fn key(path: &'static str, kind: &'static str, default: &'static str, says: &'static str) -> Key {
+    Key { path, kind, default, says }
+}
+
+pub(super) const KEYS: [Key; 86] = [
+    key("server.listen", "string", "\"127.0.0.1:8080\"", "Address of the public listener; port 0 picks a free one."),
+    key("server.public_url", "string", "", "Exact origin that the host puts in its iframe; other Host values are 421."),
+    key("server.trusted_proxies", "array", "[]", "CIDRs whose X-Forwarded-For and X-Request-Id are believed."),
+    key("server.drain", "string", "\"20s\"", "After SIGTERM, open connections get this long to finish."),
+    key(
+        "server.drain_delay",
+        "string",
+        "\"5s\"",
+        "Before that, readyz is 503 for this long while connections are still accepted.",
+    ),
+    key("upstream.url", "string", "", "Where the app listens: http://HOST:PORT, a path prefix allowed, or unix:/path."),
+    key("upstream.protocol", "string", "\"http1\"", "How to speak to the app; http1 is the only one in this version."),
+    key(
+        "upstream.inject_helper",
+        "boolean",
+        "false",
+        "Adds the helper script to framed HTML answers; not available in this version.",
+    ),
+    key("upstream.connect_timeout", "string", "\"3s\"", "Time for a connection to the app to be made."),
+    key(
+        "upstream.header_timeout",
+        "string",
+        "\"1m\"",
+        "Time from the end of a request to the head of the app's answer; 504 after it.",
+    ),
+    key("hosts.*.platform", "string", "", "The platform: assembly."),
+    key(
+        "hosts.*.api_key",
+        "object",
+        "",
+        "The app's API key at the platform; the token cipher's key comes from it too.",
+    ),
+    key("hosts.*.tenants", "array", "", "Workspaces that are served; all others are refused."),
+    key(
+        "hosts.*.confirm",
+        "string",
+        "\"online\"",
+        "online: ask the platform who it is; offline: weaker, client users only.",
+    ),
+    key("hosts.*.revalidate", "string", "\"1h\"", "How long a confirmation holds, plus or minus 20 %."),
+    key(
+        "hosts.*.outage_grace",
+        "string",
+        "\"1h\"",
+        "Proven sessions go on this long while the platform cannot be reached; new ones get 503.",
+    ),
+    key("hosts.*.api_budget.per_second", "integer", "5", "Calls of the platform's API in one second."),
+    key("hosts.*.api_budget.per_month", "integer", "8000", "Calls of the platform's API in thirty days."),
+    key("hosts.*.api_url", "string", "\"https://api.assembly.com\"", "The platform's API; never taken from a token."),
+    key(
+        "hosts.*.origins",
+        "array",
+        "[\"https://dashboard.assembly.com\", \"https://*.myassembly.com\", \"https://*.copilot.app\"]",
+        "Pages that may frame the app.",
+    ),
+    key("hosts.*.max_token_age", "string", "\"10m\"", "How long a token is accepted after it was first seen."),
+    key("hosts.*.preview", "string", "\"read_only\"", "Staff previewing as a client: read_only, full or deny."),
+    key(
+        "hosts.*.forward_token",
+        "string",
+        "\"off\"",
+        "Passes the host's token on to the app; only off in this version.",
+    ),
+    key("session.keys[].id", "string", "", "Name of a key; stands in front of what it sealed."),
+    key(
+        "session.keys[].secret",
+        "object",
+        "",
+        "32 bytes as 64 hex digits or base64url; the first key seals, all open.",
+    ),
+    key("session.idle", "string", "\"1h\"", "A session ends after this time without a request."),
+    key("session.absolute", "string", "\"12h\"", "A session ends this long after its token was first seen."),
+    key("session.bearer", "boolean", "false", "A fallback where cookies are blocked; not available in this version."),
+    key("identity.headers.host", "string", "\"X-Vestibule-Host\"", "Header with the host's name in this file."),
+    key("identity.headers.tenant", "string", "\"X-Vestibule-Tenant\"", "Header with the workspace id."),
+    key("identity.headers.user", "string", "\"X-Vestibule-User\"", "Header with the host's id of the person."),
+    key(
+        "identity.headers.user_kind",
+        "string",
+        "\"X-Vestibule-User-Kind\"",
+        "Header with client, internal, external or service.",
+    ),
+    key("identity.headers.organization", "string", "\"X-Vestibule-Organization\"", "Header with the company id."),
+    key("identity.headers.actor", "string", "\"X-Vestibule-Actor\"", "Header with the member of staff who previews."),
+    key("identity.headers.project", "string", "\"X-Vestibule-Project\"", "Header with the project of the route."),
+    key("identity.headers.roles", "string", "\"X-Vestibule-Roles\"", "Header with the roles as granted."),
+    key(
+        "identity.headers.permissions",
+        "string",
+        "\"X-Vestibule-Permissions\"",
+        "Header with the expanded permissions.",
+    ),
+    key(
+        "identity.headers.directory_user",
+        "string",
+        "\"X-Vestibule-Directory-User\"",
+        "Header with the id in the directory.",
+    ),
+    key("identity.headers.assertion", "string", "\"X-Vestibule-Assertion\"", "Header with the signed assertion."),
+    key("identity.headers.name", "string", "\"X-Vestibule-Name\"", "Header with the display name, percent-encoded."),
+    key("identity.headers.email", "string", "\"X-Vestibule-Email\"", "Header with the address, percent-encoded."),
+    key(
+        "identity.assertion.keys",
+        "array",
+        "[]",
+        "PKCS#8 PEM keys; the first signs, all are published; without one a key is made at start.",
+    ),
+    key("identity.assertion.ttl", "string", "\"1m\"", "Life of an assertion, at most a minute."),
+    key("identity.audience", "string", "", "`aud` of assertions; the public URL by default."),
+    key("identity.profile", "boolean", "false", "Adds name and address headers where the host gave them."),
+    key("roles.*.name", "string", "", "Name shown to people; the key by default."),
+    key("roles.*.weight", "integer", "", "1 to 1000; higher is stronger."),
+    key("roles.*.extends", "string", "", "A role whose permissions this one includes."),
+    key("roles.*.permissions", "array", "[]", "Permissions such as projects:read; * is every permission."),
+    key("default_roles[].kind", "string", "", "internal or client: whom the role goes to."),
+    key("default_roles[].role", "string", "", "The role that everyone of the kind holds."),
+    key("default_roles[].host", "string", "", "Only people of this host."),
+    key("default_roles[].tenant", "string", "", "Only people of this workspace."),
+    key("default_roles[].host_role", "string", "", "Only those whom the host gives this rank, such as admin."),
+    key("routes[].path", "string", "", "/literal, {name} for one segment, /** for this path and everything below."),
+    key("routes[].methods", "array", "[]", "Methods, upper case; GET includes HEAD; empty takes every method."),
+    key("routes[].access", "string", "", "public or authenticated; or use require."),
+    key(
+        "routes[].require",
+        "string",
+        "",
+        "The permission that the caller must hold, on the project where the route has one.",
+    ),
+    key(
+        "routes[].project",
+        "object",
+        "",
+        "{ query = \"name\" }: takes the project from a query parameter instead of {project}.",
+    ),
+    key("routes[].host_token", "string", "\"consume\"", "ignore leaves the host's token parameter to the app."),
+    key("routes[].request_body", "string", "", "Body limit of this route instead of limits.request_body."),
+    key("routes[].name", "string", "", "Metric label and assertion claim; the path by default."),
+    key(
+        "permissions.source",
+        "string",
+        "\"config\"",
+        "Where grants come from; config is the only source in this version.",
+    ),
+    key("permissions.on_outage", "string", "\"deny\"", "deny, or serve_stale for stale_for at most."),
+    key("permissions.stale_for", "string", "\"0s\"", "How long the last answer serves while a source cannot answer."),
+    key("grants[].tenant", "string", "", "Workspace of the person."),
+    key("grants[].subject", "string", "", "The host's id of the person."),
+    key("grants[].role", "string", "", "The role they hold."),
+    key("grants[].project", "string", "", "In this project only."),
+    key("grants[].organization", "string", "", "When they act in this company only."),
+    key("grants[].host", "string", "", "Host that names the person; may be left out when there is one."),
+    key("cache.ttl", "string", "\"30s\"", "Life of a cached answer, plus or minus 10 %."),
+    key("cache.negative_ttl", "string", "\"5s\"", "Life of a cached answer that holds nothing."),
+    key("cache.capacity", "integer", "100000", "Cached answers."),
+    key(
+        "admin.listen",
+        "string",
+        "\"127.0.0.1:9901\"",
+        "Loopback address of the admin listener; no [admin], no listener.",
+    ),
+    key("admin.token", "object", "", "At least 24 characters; what /v1 asks for."),
+    key(
+        "health.listen",
+        "string",
+        "",
+        "Probes and metrics only, for a kubelet and Prometheus; no [health], no listener.",
+    ),
+    key(
+        "limits.first_byte",
+        "string",
+        "\"10s\"",
+        "From accept to the first byte: a browser that connects early still has time.",
+    ),
+    key(
+        "limits.headers.time",
+        "string",
+        "\"10s\"",
+        "From a head's first byte to its end: slow senders hold a connection, not a request.",
+    ),
+    key("limits.headers.size", "string", "\"32KiB\"", "A request head: four full cookies and a token fit."),
+    key("limits.headers.count", "integer", "100", "Fields of a request head: browsers send about 30."),
+    key("limits.uri", "string", "\"8KiB\"", "A request target: the longest that servers commonly take."),
+    key("limits.request_body", "string", "\"1GiB\"", "A request body; streamed, so memory does not depend on it."),
+    key("limits.body.idle", "string", "\"30s\"", "Longest silence inside a request body."),
+    key("limits.body.min_rate", "string", "\"1KiB/s\"", "Slowest pace of a request body while we wait for it."),
+    key("limits.send_idle", "string", "\"1m\"", "Longest time that a caller may take nothing of an answer."),
+];
+
+/// More keys of the same table; an array of this length is as long as a reader can scroll.
+pub(super) const MORE_KEYS: [Key; 6] = [
+    key("limits.keep_alive", "string", "\"1m\"", "Idle time of a connection between two requests."),
+    key(
+        "limits.connections.total",
+        "integer",
+        "20000",
+        "Open connections in all: stay below half of the file descriptors.",
+    ),
+    key(
+        "limits.connections.per_address",
+        "integer",
+        "200",
+        "Open connections of one address; trusted proxies are not counted.",
+    ),
+    key(
+        "limits.token_failures",
+        "string",
+        "\"100/1m\"",
+        "Refused tokens of one address before token exchange is 429; sessions go on.",
+    ),
+    key("telemetry.format", "string", "\"json\"", "json or text."),
+    key("telemetry.level", "string", "\"info\"", "error, warn, info, debug or trace."),
+];
+
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(&MORE_KEYS)
+}
+
+/// JSON Schema (2020-12) of the configuration, for editors.
+pub fn json_schema() -> String {
+    let mut root = object();
+    for key in all() {
+        let mut at = &mut root;
+        let parts: Vec<&str> = key.path.split('.').collect();
+        for (index, part) in parts.iter().enumerate() {
+            let leaf = index + 1 == parts.len();
+            at = child(at, part, leaf.then_some(key));
+        }
+    }
+    root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    root["title"] = json!("Vestibule configuration");
+    let mut text = serde_json::to_string_pretty(&root).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn object() -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": {} })
+}
+
+/// Steps into a member, making it where it is new.
+fn child<'a>(at: &'a mut Value, part: &str, leaf: Option<&Key>) -> &'a mut Value {
+    let fresh = || leaf.map_or_else(object, leaf_schema);
+    if part == "*" {
+        let slot = &mut at["additionalProperties"];
+        if !slot.is_object() {
+            *slot = fresh();
+        }
+        return slot;
+    }
+    let (name, is_list) = part.strip_suffix("[]").map_or((part, false), |name| (name, true));
+    let empty = || Value::Object(Map::new());
+    if !at["properties"].is_object() {
+        at["properties"] = empty();
+    }
+    let slot = &mut at["properties"][name];
+    if slot.is_null() {
+        *slot = if is_list { json!({ "type": "array", "items": fresh() }) } else { fresh() };
+    }
+    if is_list { &mut slot["items"] } else { slot }
+}
+
+fn leaf_schema(key: &Key) -> Value {
+    let mut schema = json!({ "type": key.kind, "description": key.says });
+    let default = toml::from_str::<toml::Table>(&format!("value = {}", key.default)).ok();
+    if let Some(default) = default.and_then(|table| serde_json::to_value(table.get("value")?).ok()) {
+        schema["default"] = default;
+    }
+    if key.kind == "object" && key.path != "routes[].project" {
+        schema["description"] = json!(format!("{} Written {{ env = \"NAME\" }} or {{ file = \"path\" }}.", key.says));
+    }
+    if matches!(key.path, "limits.request_body" | "limits.uri" | "limits.headers.size" | "routes[].request_body") {
+        schema["type"] = json!(["string", "integer"]);
+    }
+    schema
+}
