@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self as gateway, Options, Running};
 use crate::config::{self, Environment};
@@ -57,7 +58,7 @@ struct Ports {
 }
 
 /// Shows the demo until Ctrl-C, or drives it.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.verbose {
         telemetry::init_logging(telemetry::LogFormat::Text, "info")?;
     }
@@ -72,7 +73,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let next = args.port.checked_add(1).context("--port must leave room for the next one")?;
         let demo = start(args.port, next).await?;
         announce(&demo)?;
-        tokio::signal::ctrl_c().await?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => ended?,
+            _ = terminate.recv() => {}
+        }
         demo.gateway.stop().await;
         Ok(ExitCode::SUCCESS)
     })

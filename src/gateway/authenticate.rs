@@ -163,12 +163,13 @@ mod tests {
             .collect()
     }
 
+    type Case<'a> = (Method, &'a [(&'static str, &'static str)], bool, Result<(), Rejection>);
+
     #[test]
     fn only_our_own_pages_and_plain_navigations_use_a_credential() {
         let public = Origin::parse("https://app.example.com").expect("an origin");
         let (site, mode, dest) = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest");
         let framed = [(site, "cross-site"), (mode, "navigate"), (dest, "iframe")];
-        type Case<'a> = (Method, &'a [(&'static str, &'static str)], bool, Result<(), Rejection>);
         let cases: &[Case<'_>] = &[
             (Method::POST, &[(site, "same-origin")], false, Ok(())),
             (Method::POST, &[(site, "same-origin"), ("origin", "null")], false, Ok(())),

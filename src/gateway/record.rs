@@ -50,8 +50,9 @@ impl RequestIds {
         Self { prefix: faster_hex::hex_string(&prefix), next: AtomicU64::new(1) }
     }
 
+    /// All of one length, so that two answers differ in nothing else.
     fn next(&self) -> String {
-        format!("{}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+        format!("{}-{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -66,7 +66,7 @@ async fn token(State(stage): State<Arc<Stage>>, Query(wanted): Query<Wanted>) ->
     let good = || stage.token(person, TENANT);
     let token = match wanted.kind.as_str() {
         "" | "good" => good(),
-        "expired" => stage.token_with_id(person, TENANT, "token-of-yesterday"),
+        "expired" => stage.expired_token(person),
         "tampered" => tampered(&good()),
         "elsewhere" => stage.token(person, OTHER_TENANT),
         _ => return StatusCode::NOT_FOUND.into_response(),

@@ -7,7 +7,7 @@ let people = [];
 
 const lessons = {
   open: "A fresh token. The gateway opened it, asked the platform's API, and answered 303 with a sealed cookie; the token is gone from the address.",
-  expired: "The platform no longer knows this token's id, so the gateway answers 401 token_invalid.",
+  expired: "The token states an end that has passed, so the gateway answers 401 token_invalid.",
   tampered: "One bit of the token was flipped. The answer is byte for byte the one for an expired token: nothing to learn from it.",
   spoof: "The app's own page sent X-Vestibule-User, -Permissions and X_Vestibule_Roles. The app got the gateway's values and no others.",
   attack: "This page sent a POST with the frame's cookie. It comes from another site, so it is refused before the cookie is opened.",
