@@ -197,13 +197,19 @@ impl Stage {
             memory.tokens.insert(id.clone(), Instant::now() + TOKEN_LIFE);
             id
         };
-        self.token_with_id(person, tenant, &id)
+        self.mint(person, tenant, &[("tokenId", &id)])
     }
 
-    pub(super) fn token_with_id(&self, person: &Person, tenant: &str, id: &str) -> String {
+    /// A token that states an end which has passed.
+    pub(super) fn expired_token(&self, person: &Person) -> String {
+        self.mint(person, TENANT, &[("tokenId", "token-of-yesterday"), ("expiresAt", "2020-01-01T00:00:00Z")])
+    }
+
+    fn mint(&self, person: &Person, tenant: &str, more: &[(&str, &str)]) -> String {
         let optional =
             [("clientId", person.client), ("internalUserId", person.internal), ("companyId", person.company)];
-        let mut fields = vec![("workspaceId", tenant), ("tokenId", id)];
+        let mut fields = vec![("workspaceId", tenant)];
+        fields.extend_from_slice(more);
         fields.extend(optional.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
         assembly::mint(&self.api_key, &fields)
     }
