@@ -1,4 +1,7 @@
-//! Black-box tests.
+//! Black-box tests: the built binary, real sockets, and what a caller, an app and an operator would see.
 
 mod architecture;
+mod cli;
 mod docs;
+mod gateway;
+mod support;

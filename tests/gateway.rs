@@ -1,0 +1,14 @@
+//! The path of a request, from outside.
+
+mod answers;
+mod forward;
+mod framing;
+mod identity;
+mod limits;
+mod outage;
+mod paths;
+mod sessions;
+mod sites;
+mod telemetry;
+mod tokens;
+mod upgrade;

@@ -1,0 +1,99 @@
+//! The platform is slow, gone, out of quota, or says that somebody is.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{CLIENT, Gateway, Platform, Setup, Token, Upstream};
+
+#[test]
+fn fifty_first_requests_are_one_question() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::new(&upstream);
+    gateway.platform.be_slow();
+    let token = Token::client().sealed();
+    thread::scope(|scope| {
+        let crowd: Vec<_> = (0..50).map(|_| scope.spawn(|| gateway.present(&token).status)).collect();
+        assert!(crowd.into_iter().all(|one| one.join().expect("no panic") == 303));
+    });
+    assert_eq!(
+        (gateway.platform.calls("/v1/workspaces"), gateway.platform.calls(&format!("/v1/clients/{CLIENT}"))),
+        (1, 1)
+    );
+}
+
+#[test]
+fn an_outage_ends_no_session_within_its_grace_and_begins_none() {
+    let upstream = Upstream::start();
+    let gateway =
+        Setup::new(&upstream).with("[session]", "revalidate = \"1s\"\noutage_grace = \"3s\"\n\n[session]").start();
+    let cookie = gateway.sign_in(&Token::client());
+    for status in [500, 429, 503] {
+        gateway.platform.fail_with(status);
+        let answer = gateway.present(&Token::staff().with("tokenId", &format!("t-{status}")).sealed());
+        assert_eq!((answer.status, answer.code()), (503, "host_unavailable"), "{status}");
+        assert!(answer.cookie().is_empty());
+    }
+    thread::sleep(Duration::from_millis(1300));
+    assert_eq!(gateway.own("GET", "/open", &cookie).status, 200, "within the grace");
+    thread::sleep(Duration::from_secs(4));
+    let answer = gateway.own("GET", "/open", &cookie);
+    assert_eq!((answer.status, answer.code()), (503, "host_unavailable"), "an outage is never a no");
+    assert_eq!(
+        gateway.admin("GET", "/readyz", &[], b"").status,
+        200,
+        "trouble behind us is no reason to send nobody here"
+    );
+    assert!(gateway.admin("GET", "/readyz", &[], b"").text().contains("the platform's API cannot be asked"));
+    gateway.platform.fail_with(0);
+    assert_eq!(gateway.own("GET", "/open", &cookie).status, 200, "and it passes");
+}
+
+#[test]
+fn a_person_who_is_deleted_is_out_after_the_next_confirmation() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).with("[session]", "revalidate = \"1s\"\n\n[session]").start();
+    let cookie = gateway.sign_in(&Token::client());
+    gateway.platform.delete(CLIENT);
+    thread::sleep(Duration::from_millis(1300));
+    let answer = gateway.own("GET", "/open", &cookie);
+    assert_eq!((answer.status, answer.code()), (401, "session_expired"));
+    assert_eq!(gateway.own("GET", "/open", &cookie).code(), "session_expired");
+    assert_eq!(gateway.present(&Token::client().with("tokenId", "t-again").sealed()).code(), "token_invalid");
+}
+
+#[test]
+fn a_used_up_quota_is_an_outage() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).with("per_month = 1000000", "per_month = 3").start();
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(gateway.present(&Token::client().sealed()).status, 303, "one call was the probe's, two are these");
+    assert_eq!(gateway.present(&Token::staff().sealed()).code(), "host_unavailable");
+}
+
+#[test]
+fn a_key_that_is_not_accepted_is_our_trouble_and_nobodys_no() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::new(&upstream);
+    gateway.platform.fail_with(401);
+    let bare = Token::of(&[("clientId", CLIENT), ("workspaceId", crate::support::TENANT)]).sealed();
+    assert_eq!(gateway.present(&bare).code(), "host_unavailable");
+    assert!(gateway.admin("GET", "/readyz", &[], b"").text().contains("does not accept the API key"));
+}
+
+#[test]
+fn what_the_platform_checks_of_a_token_is_found_out_at_start() {
+    let upstream = Upstream::start();
+    let careful = Gateway::new(&upstream);
+    let platform = Platform::start();
+    platform.be_careless();
+    let careless = Setup::new(&upstream).start_with(platform);
+    let says = |gateway: &Gateway, text: &str| {
+        (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(20));
+            gateway.output().contains(text)
+        })
+    };
+    assert!(says(&careful, "confirmation: liveness") && says(&careless, "confirmation: existence"));
+    assert!(careless.admin("GET", "/readyz", &[], b"").text().contains("confirmation: existence"));
+    assert!(!careful.admin("GET", "/readyz", &[], b"").text().contains("confirmation"));
+}

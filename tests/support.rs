@@ -1,0 +1,15 @@
+//! What stands around the gateway in tests: an app that records bytes, a platform shaped by the official SDK's types, a
+//! client that sends exactly what it is given, and the gateway itself as its own process.
+
+mod gateway;
+mod platform;
+mod token;
+mod upstream;
+mod wire;
+
+pub(crate) use gateway::{ADMIN_TOKEN, SESSION_KEY};
+pub(crate) use gateway::{Gateway, Setup};
+pub(crate) use platform::Platform;
+pub(crate) use token::{API_KEY, CLIENT, COMPANY, OTHER_TENANT, STAFF, TENANT, Token};
+pub(crate) use upstream::{Seen, Upstream, answer as answer_with};
+pub(crate) use wire::{Answer, connect, exchange, read_to_end, read_until, request};

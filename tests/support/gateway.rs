@@ -1,0 +1,210 @@
+//! The gateway as its own process.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::platform::{PORTAL, Platform};
+use super::token::{API_KEY, CLIENT, TENANT, Token};
+use super::upstream::Upstream;
+use super::wire::{Answer, exchange, request};
+
+pub(crate) const SESSION_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const ADMIN_TOKEN: &str = "canary-admin-token-0123456789abcdef";
+
+/// A gateway in the making.
+pub(crate) struct Setup {
+    text: String,
+    environment: Vec<(String, String)>,
+}
+
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) platform: Platform,
+    child: Mutex<Child>,
+    folder: TempDir,
+}
+
+impl Setup {
+    /// The usual configuration in front of this app.
+    pub(crate) fn new(upstream: &Upstream) -> Self {
+        Self::before(&format!("http://{}", upstream.address))
+    }
+
+    pub(crate) fn before(url: &str) -> Self {
+        let text = include_str!("gateway.toml")
+            .replace("{upstream}", url)
+            .replace("{tenant}", TENANT)
+            .replace("{client}", CLIENT)
+            .replace("{portal}", PORTAL);
+        let environment = [("ASSEMBLY_API_KEY", API_KEY), ("SESSION_KEY", SESSION_KEY), ("ADMIN_TOKEN", ADMIN_TOKEN)];
+        Self {
+            text,
+            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    /// Replaces a part of the configuration, which must be there.
+    pub(crate) fn with(mut self, old: &str, new: &str) -> Self {
+        assert!(self.text.contains(old), "no {old:?} in the configuration");
+        self.text = self.text.replace(old, new);
+        self
+    }
+
+    /// Adds sections at the end.
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.text.push_str(more);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn start(self) -> Gateway {
+        self.start_with(Platform::start())
+    }
+
+    pub(crate) fn start_with(self, platform: Platform) -> Gateway {
+        let (public, admin) = (free_port(), free_port());
+        self.start_at(platform, public, admin)
+    }
+
+    /// At known ports, so that cookies of one process can be shown to the next.
+    pub(crate) fn start_at(self, platform: Platform, public: SocketAddr, admin: SocketAddr) -> Gateway {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = self
+            .text
+            .replace("{public}", &public.to_string())
+            .replace("{admin}", &admin.to_string())
+            .replace("{api}", &platform.address().to_string());
+        fs::write(folder.path().join("vestibule.toml"), text).expect("a file");
+        let output = fs::File::create(folder.path().join("output")).expect("a file");
+        let child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
+            .args(["serve", "-c", "vestibule.toml"])
+            .current_dir(folder.path())
+            .env_clear()
+            .envs(self.environment)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a handle"))
+            .stderr(output)
+            .spawn()
+            .expect("the binary runs");
+        let gateway = Gateway { address: public, admin, platform, child: Mutex::new(child), folder };
+        gateway.wait_until_ready();
+        gateway
+    }
+}
+
+pub(crate) fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
+}
+
+impl Gateway {
+    pub(crate) fn new(upstream: &Upstream) -> Self {
+        Setup::new(upstream).start()
+    }
+
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(self.address).is_err() || TcpStream::connect(self.admin).is_err() {
+            let ended = self.child.lock().expect("no panic").try_wait().expect("a status");
+            assert!(ended.is_none() && Instant::now() < deadline, "the gateway does not start:\n{}", self.output());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.lock().expect("no panic").id()
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Everything that the process has written.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.folder.path().join("output")).unwrap_or_default()
+    }
+
+    /// Sends exactly these bytes.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
+        Answer::read(&exchange(self.address, bytes))
+    }
+
+    pub(crate) fn ask(&self, method: &str, target: &str, lines: &[&str]) -> Answer {
+        self.raw(&request(method, target, &self.host(), lines, b""))
+    }
+
+    pub(crate) fn send(&self, method: &str, target: &str, lines: &[&str], body: &[u8]) -> Answer {
+        self.raw(&request(method, target, &self.host(), lines, body))
+    }
+
+    /// A request of the app's own page, with a cookie.
+    pub(crate) fn own(&self, method: &str, target: &str, cookie: &str) -> Answer {
+        self.ask(method, target, &[&format!("Cookie: {cookie}"), "Sec-Fetch-Site: same-origin"])
+    }
+
+    /// A framed navigation from the portal.
+    pub(crate) fn framed(&self, target: &str, more: &[&str]) -> Answer {
+        let referer = format!("Referer: {PORTAL}/apps");
+        let usual = [
+            "Sec-Fetch-Site: cross-site",
+            "Sec-Fetch-Mode: navigate",
+            "Sec-Fetch-Dest: iframe",
+            "Accept: text/html",
+            &referer,
+        ];
+        self.ask("GET", target, &[&usual[..], more].concat())
+    }
+
+    pub(crate) fn present(&self, token: &str) -> Answer {
+        self.framed(&format!("/open?token={token}"), &[])
+    }
+
+    /// Signs in and gives the cookie back.
+    pub(crate) fn sign_in(&self, token: &Token) -> String {
+        let answer = self.present(&token.sealed());
+        assert_eq!(answer.status, 303, "{answer:?}\n{}", self.output());
+        answer.cookie()
+    }
+
+    pub(crate) fn admin(&self, method: &str, target: &str, lines: &[&str], body: &[u8]) -> Answer {
+        Answer::read(&exchange(self.admin, &request(method, target, &self.admin.to_string(), lines, body)))
+    }
+
+    /// Sends SIGTERM and waits for the exit status.
+    pub(crate) fn terminate(&self) -> Option<i32> {
+        let status = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(status) = self.child.lock().expect("no panic").try_wait().expect("a status") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the process does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Ok(child) = self.child.get_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

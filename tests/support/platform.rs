@@ -1,0 +1,104 @@
+//! Assembly's API as its official SDK describes it: three paths, their fields, and the key in the SDK's form.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::token::{API_KEY, CLIENT, COMPANY, STAFF, TENANT};
+use super::upstream::{Seen, Upstream, answer};
+
+/// The page that embeds the app, as the workspace's own record names it.
+pub(crate) const PORTAL: &str = "https://portal.example";
+
+#[derive(Clone)]
+pub(crate) struct Platform {
+    upstream: Arc<Upstream>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Status of every answer, if not 0.
+    failing: AtomicU16,
+    /// People who do not exist any more.
+    gone: Mutex<Vec<String>>,
+    /// Accepts any token id, as a platform that checks none.
+    careless: AtomicBool,
+    slow: AtomicBool,
+}
+
+impl Platform {
+    pub(crate) fn start() -> Self {
+        let state: Arc<State> = Arc::default();
+        let shared = Arc::clone(&state);
+        let upstream = Upstream::scripted(move |seen, stream| {
+            if shared.slow.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(300));
+            }
+            let (status, body) = respond(seen, &shared);
+            answer(
+                stream,
+                &format!(
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ),
+            )
+        });
+        Self { upstream: Arc::new(upstream), state }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.upstream.address
+    }
+
+    /// Every answer has this status from now on; 0 for normal again.
+    pub(crate) fn fail_with(&self, status: u16) {
+        self.state.failing.store(status, Ordering::SeqCst);
+    }
+
+    pub(crate) fn delete(&self, person: &str) {
+        self.state.gone.lock().expect("no panic").push(person.to_owned());
+    }
+
+    pub(crate) fn be_careless(&self) {
+        self.state.careless.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn be_slow(&self) {
+        self.state.slow.store(true, Ordering::SeqCst);
+    }
+
+    /// Calls of a path, without those of the probe at start.
+    pub(crate) fn calls(&self, path: &str) -> usize {
+        let line = format!("GET {path} ");
+        let counts = |seen: &&Seen| seen.line().starts_with(&line) && !seen.value("x-api-key").ends_with("probe");
+        self.upstream.seen().iter().filter(counts).count()
+    }
+}
+
+fn respond(seen: &Seen, state: &State) -> (u16, String) {
+    let failing = state.failing.load(Ordering::SeqCst);
+    if failing != 0 {
+        return (failing, "{}".into());
+    }
+    let path = seen.line().split(' ').nth(1).unwrap_or_default();
+    let key: Vec<&str> = seen.value("x-api-key").split('/').collect();
+    let known = key.len() >= 2 && key[0] == TENANT && key[1] == API_KEY;
+    let alive = key.get(2).is_none_or(|id| id.starts_with("t-")) || state.careless.load(Ordering::SeqCst);
+    let gone = state.gone.lock().expect("no panic");
+    let last = path.rsplit('/').next().unwrap_or_default();
+    match path {
+        _ if !known || !alive => (401, "{}".into()),
+        _ if gone.iter().any(|id| id == last) => (404, "{}".into()),
+        "/v1/workspaces" => (200, format!(r#"{{"id":"{TENANT}","brandName":"Test","portalUrl":"{PORTAL}"}}"#)),
+        _ if path == format!("/v1/clients/{CLIENT}") => {
+            (200, format!(r#"{{"id":"{CLIENT}","object":"client","givenName":"Ünal","familyName":"A\r\nX-Evil: 1","email":"c@example.com","companyId":"{COMPANY}","companyIds":["{COMPANY}"],"status":"active"}}"#).replace("\r\n", "\\r\\n"))
+        }
+        _ if path == format!("/v1/internal-users/{STAFF}") => {
+            (200, format!(r#"{{"id":"{STAFF}","object":"internalUser","givenName":"S","familyName":"T","email":"s@example.com","role":"admin","isClientAccessLimited":false,"companyAccessList":[]}}"#))
+        }
+        _ => (404, "{}".into()),
+    }
+}
