@@ -12,8 +12,8 @@ use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::route::{RouteSpec, Target};
 use super::{Gateway, cookies};
-use crate::access::Origin;
-use crate::hosts::{HostError, HostPlatform, Proof};
+use crate::access::{Origin, Principal};
+use crate::hosts::{HostError, HostPlatform, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -67,9 +67,11 @@ impl Gateway {
             .collect();
         let secret =
             token.values.first().filter(|_| !hosts.is_empty() && tokens.is_empty()).ok_or(Rejection::OriginRefused)?;
-        let proof = self.prove(&hosts, secret, Some(&framed_by), &exchange.peer).await?;
+        let live: Vec<_> = self.live(&head.headers).iter().map(|session| session.principal().clone()).collect();
+        let presented = Presented { framed_by: Some(framed_by), live };
+        let proof = self.prove(&hosts, secret, &presented, &exchange.peer).await?;
         let session = self.begin(proof, exchange);
-        Ok(Some(self.see_other(&head.headers, target, &session)))
+        Ok(Some(self.see_other(target, &session, &presented.live)))
     }
 
     /// Asks the hosts, most of the time one, whether the token is good.
@@ -77,7 +79,7 @@ impl Gateway {
         &self,
         hosts: &[&Arc<dyn HostPlatform>],
         token: &Secret,
-        framed_by: Option<&Origin>,
+        presented: &Presented,
         peer: &Peer,
     ) -> Result<Proof, Rejection> {
         if self.limiter.is_exhausted(peer.client) {
@@ -85,7 +87,7 @@ impl Gateway {
         }
         let mut refusal = Rejection::TokenInvalid;
         for host in hosts {
-            match host.prove(token, framed_by).await {
+            match host.prove(token, presented).await {
                 Ok(proof) => return Ok(proof),
                 Err(HostError::Refused) => {}
                 Err(HostError::Expired) => refusal = Rejection::TokenExpired,
@@ -107,14 +109,16 @@ impl Gateway {
         session
     }
 
-    fn see_other(&self, headers: &HeaderMap, target: &Target, session: &Session) -> Response<Body> {
+    /// The sessions of this browser that are alive, at most one of a context.
+    pub(super) fn live(&self, headers: &HeaderMap) -> Vec<Session> {
+        let cookies = cookies::ours(headers).into_iter();
+        cookies.filter_map(|(name, value)| self.sessions.open(&name, &value).ok()).collect()
+    }
+
+    fn see_other(&self, target: &Target, session: &Session, live: &[Principal]) -> Response<Body> {
         let mut location = target.to_path_and_query();
         let context = self.sessions.context(session.principal());
-        let name = self.sessions.cookie_name(&context);
-        let others = cookies::ours(headers)
-            .iter()
-            .any(|(other, value)| *other != name && self.sessions.open(other, value).is_ok());
-        if others {
+        if live.iter().any(|other| other != session.principal()) {
             // Without a selector the landing page could not tell which of the sessions it belongs to.
             let separator = if target.query().is_some() { '&' } else { '?' };
             location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", context.as_str());

@@ -12,6 +12,7 @@ use super::body::{Body, Upload};
 use super::record::Exchange;
 use super::respond::{Rejection, own};
 use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
+use crate::hosts::Presented;
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -113,7 +114,9 @@ impl Gateway {
         let wanted = asked.host.map(|name| HostName::new(&name)).transpose().map_err(|_| Rejection::TokenInvalid)?;
         let hosts: Vec<_> =
             self.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name() == name)).collect();
-        let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), None, &exchange.peer).await?;
+        let live = self.live(&head.headers).iter().map(|session| session.principal().clone()).collect();
+        let presented = Presented { framed_by: None, live };
+        let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), &presented, &exchange.peer).await?;
         let context = self.sessions.context(&proof.principal);
         let expected = selector
             .0

@@ -220,6 +220,28 @@ fn nothing_that_the_caller_says_about_itself_gets_through() {
     assert_eq!((seen.body.as_slice(), seen.values("trailer").len()), (&b"4\r\nbody\r\n0\r\n\r\n"[..], 0));
 }
 
+// A page whose address still has a token in it sends that address along with all that it loads.
+#[test]
+fn no_token_reaches_the_app_in_a_referer() {
+    let (gateway, upstream) = gateway();
+    let host = gateway.host();
+    for (sent, got) in [
+        ("/open/a?x=1&token=canary&y=2", Some("/open/a?x=1&y=2")),
+        ("/open/a?token=canary", Some("/open/a")),
+        ("/open/a?%74oken=canary&_vestibule_ticket=canary&b", Some("/open/a?b")),
+        ("/open/a?b#token=x", Some("/open/a?b#token=x")),
+        ("/open/a", Some("/open/a")),
+        ("/open/a?token=canary&\u{fc}", None),
+    ] {
+        let line = format!("Referer: http://{host}{sent}");
+        gateway.ask("GET", "/public/x", &[&line]);
+        let seen = upstream.seen().pop().expect("asked");
+        let expected = got.map(|path| format!("http://{host}{path}")).unwrap_or_default();
+        assert_eq!(seen.value("referer"), expected, "{sent}");
+        assert!(!seen.head.contains("canary"), "{sent}");
+    }
+}
+
 // HDR-19
 #[test]
 fn no_user_agent_is_a_pass() {

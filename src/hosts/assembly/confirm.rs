@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::api::{ClientUser, InternalUser};
-use super::{ApiError, Assembly, Claims, ConfirmMode, Refused};
+use super::{ApiError, Assembly, Claims, ConfirmMode, Opened, Refused};
 use crate::access::{HostName, Kind, OrganizationId, Origin, Principal, Standing, SubjectId, TenantId};
 use crate::clock::Timestamp;
 use crate::hosts::{Confirmed, HostError};
@@ -18,6 +18,13 @@ pub(super) struct Identity {
     pub(super) kind: Kind,
     pub(super) organization: Option<OrganizationId>,
     pub(super) actor: Option<SubjectId>,
+}
+
+/// One question to the platform: about somebody, and about the token that names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Inquiry {
+    identity: Identity,
+    token: Option<[u8; 32]>,
 }
 
 /// What the platform said about somebody.
@@ -103,20 +110,43 @@ impl Known {
 }
 
 impl Assembly {
-    /// What the platform says about somebody: from memory while that is young, else by one question for all who ask.
-    pub(super) async fn learn(&self, identity: &Identity, token_id: Option<&str>) -> Result<Known, HostError> {
-        let fresh = |known: &Known| self.clock.now().since(known.at) < identity.jittered(self.settings.revalidate);
-        if let Some(known) = self.known.get(identity).filter(fresh) {
+    /// A session begins with a question about its token. None is asked twice about one token, and none about the fresh
+    /// token of somebody who has a live session of the same ids: it renews what was proven.
+    pub(super) async fn confirm_token(&self, opened: &Opened, renews: bool) -> Result<Known, HostError> {
+        let asked_before = renews || self.memory.is_confirmed(opened.name);
+        if let Some(known) = self.remembered(&opened.identity).filter(|_| asked_before) {
             return Ok(known);
         }
-        let asked = self.asking.try_get_with_by_ref(identity, self.ask(identity, token_id)).await;
+        let known = self.learn(&opened.identity, Some(opened.name), opened.token_id.as_deref()).await?;
+        self.memory.note_confirmed(opened.name);
+        Ok(known)
+    }
+
+    /// What the platform says about somebody, by one question for all who ask the same.
+    pub(super) async fn learn(
+        &self,
+        identity: &Identity,
+        token: Option<[u8; 32]>,
+        token_id: Option<&str>,
+    ) -> Result<Known, HostError> {
+        let inquiry = Inquiry { identity: identity.clone(), token };
+        let asked = self.asking.try_get_with(inquiry, self.ask(identity, token_id)).await;
         let known = asked.map_err(|error| *error)?;
         self.known.insert(identity.clone(), known.clone());
         Ok(known)
     }
 
+    /// What the platform said while that still holds.
+    fn remembered(&self, identity: &Identity) -> Option<Known> {
+        let fresh = |known: &Known| self.clock.now().since(known.at) < identity.jittered(self.settings.revalidate);
+        self.known.get(identity).filter(fresh)
+    }
+
     async fn ask(&self, identity: &Identity, token_id: Option<&str>) -> Result<Known, HostError> {
         let portal = self.ask_workspace(&identity.tenant, token_id).await?;
+        if let Some(known) = self.remembered(identity) {
+            return Ok(Known { portal, ..known });
+        }
         let standing = match identity.kind {
             Kind::Internal => {
                 let person = self.ask_staff(&identity.tenant, &identity.subject).await?;

@@ -19,13 +19,20 @@ pub(super) struct Memory {
     first_seen: Cache<[u8; 32], Timestamp>,
     /// A token id, hashed with its tenant, and the ids that came with it first.
     bound: Cache<[u8; 32], Identity>,
+    /// Tokens that the platform was asked about and did not refuse.
+    confirmed: Cache<[u8; 32], ()>,
     /// Workspaces whose tokens have an id. One without is then not theirs.
     with_token_ids: Cache<TenantId, ()>,
 }
 
 impl Memory {
     pub(super) fn new() -> Self {
-        Self { first_seen: newest(MAX_TOKENS), bound: newest(MAX_TOKENS), with_token_ids: newest(MAX_TOKENS) }
+        Self {
+            first_seen: newest(MAX_TOKENS),
+            bound: newest(MAX_TOKENS),
+            confirmed: newest(MAX_TOKENS),
+            with_token_ids: newest(MAX_TOKENS),
+        }
     }
 
     /// When the token of this name was presented first: now, unless it was before.
@@ -41,6 +48,14 @@ impl Memory {
         let name = digest::digest(&digest::SHA256, format!("{}\0{token_id}", identity.tenant).as_bytes());
         let name = *name.as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes");
         if self.bound.get_with(name, || identity.clone()) == *identity { Ok(()) } else { Err(Refused) }
+    }
+
+    pub(super) fn is_confirmed(&self, name: [u8; 32]) -> bool {
+        self.confirmed.contains_key(&name)
+    }
+
+    pub(super) fn note_confirmed(&self, name: [u8; 32]) {
+        self.confirmed.insert(name, ());
     }
 
     /// A token was accepted for this workspace; if it has an id, all have. Only then, because anybody can garble an id
