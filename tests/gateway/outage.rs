@@ -71,6 +71,19 @@ fn a_used_up_quota_is_an_outage() {
 }
 
 #[test]
+fn tokens_that_differ_in_their_id_only_do_not_use_up_the_quota() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).and("\n[limits]\ntoken_failures = \"1000/1m\"\n").start();
+    let codes: Vec<String> = (0..40)
+        .map(|n| gateway.present(&Token::client().with("tokenId", &format!("dead-{n}")).sealed()).code().to_owned())
+        .collect();
+    assert!(codes[..10].iter().all(|code| code == "token_invalid"), "{codes:?}");
+    assert!(codes[10..].iter().all(|code| code == "host_unavailable"), "no answer is not a no: {codes:?}");
+    assert_eq!(gateway.platform.calls("/v1/workspaces"), 10);
+    assert_eq!(gateway.present(&Token::staff().sealed()).status, 303, "others are not held up");
+}
+
+#[test]
 fn a_key_that_is_not_accepted_is_our_trouble_and_nobodys_no() {
     let upstream = Upstream::start();
     let gateway = Gateway::new(&upstream);

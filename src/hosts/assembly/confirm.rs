@@ -117,9 +117,17 @@ impl Assembly {
         if let Some(known) = self.remembered(&opened.identity).filter(|_| asked_before) {
             return Ok(known);
         }
-        let known = self.learn(&opened.identity, Some(opened.name), opened.token_id.as_deref()).await?;
-        self.memory.note_confirmed(opened.name);
-        Ok(known)
+        // Whoever can garble a token can make many that differ in their id only, and each question costs quota.
+        if self.memory.has_asked_enough(&opened.identity) {
+            return Err(HostError::Unavailable);
+        }
+        let asked = self.learn(&opened.identity, Some(opened.name), opened.token_id.as_deref()).await;
+        match &asked {
+            Ok(_) => self.memory.note_confirmed(opened.name),
+            Err(HostError::Refused | HostError::Expired) => self.memory.note_in_vain(&opened.identity),
+            Err(HostError::Unavailable) => {}
+        }
+        asked
     }
 
     /// What the platform says about somebody, by one question for all who ask the same.
