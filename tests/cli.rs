@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 use crate::support::{API_KEY, CLIENT, Gateway, SESSION_KEY, TENANT, Token, Upstream};
@@ -115,7 +116,6 @@ fn keys_are_new_private_and_never_overwritten() {
     let file = folder.path().join("assertion.pem");
     let path = file.to_str().expect("UTF-8");
     assert!(vestibule(&["keys", "generate", "assertion", "--out", path]).status.success());
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     assert!(fs::read_to_string(&file).expect("a file").starts_with("-----BEGIN PRIVATE KEY-----"));
     assert!(!vestibule(&["keys", "generate", "assertion", "--out", path]).status.success());

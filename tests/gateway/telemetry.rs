@@ -28,7 +28,7 @@ fn no_token_cookie_or_key_is_ever_written_down() {
     emitted.push(gateway.ask("GET", "/open?secret=canary-query", &lines).text());
     emitted.push(gateway.ask("GET", "/admin?secret=canary-query", &lines).text());
     emitted.push(gateway.ask("GET", &format!("/open?token={token}"), &lines).text());
-    emitted.push(gateway.framed(&format!("/open?token={}00", token), &lines).text());
+    emitted.push(gateway.framed(&format!("/open?token={token}00"), &lines).text());
     emitted.push(gateway.framed(&format!("/nowhere?token={token}"), &lines).text());
     emitted.push(
         gateway.send("POST", "/.vestibule/session", &lines, format!("{{\"token\":\"{token}\"}}").as_bytes()).text(),

@@ -1,4 +1,4 @@
-//! WebSockets.
+//! `WebSocket` tunnels.
 
 use std::io::Write as _;
 use std::thread;
