@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+mod nginx;
+mod operate;
 mod shown;
 
 /// Commands that are not run here, and why.
