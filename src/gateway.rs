@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -202,7 +203,9 @@ impl Gateway {
         let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);
         let mut exchange = Exchange::new(peer, &head, &self.request_ids);
         let body_pending = !http_body::Body::is_end_stream(&incoming);
-        let result = self.pass(head, incoming, &mut exchange).await;
+        // A panic is a fault of ours and a no to the caller; what it left behind in `exchange` is only written down.
+        let passing = AssertUnwindSafe(self.pass(head, incoming, &mut exchange)).catch_unwind();
+        let result = passing.await.unwrap_or(Err(Rejection::InternalError("a panic, see standard error")));
         let (mut answer, rejection) = match result {
             Ok(answer) => (answer, None),
             Err(rejection) => (respond::refuse(&rejection, as_page, &exchange.request_id), Some(rejection)),

@@ -48,8 +48,8 @@ pub trait HostPlatform: Send + Sync {
         confirmed_at: Timestamp,
     ) -> Pending<'a, Result<Confirmed, HostError>>;
 
-    /// Looks once, after start, at what the host can and cannot tell.
-    fn start(&self) -> Pending<'_, ()>;
+    /// Looks at what the host can and cannot tell; false if it does not answer, so that it has to be asked again.
+    fn probe(&self) -> Pending<'_, bool>;
 
     /// Sentences for `/readyz` and the log about what does not work or is weaker than it could be; empty when all is well.
     fn troubles(&self) -> Vec<String>;

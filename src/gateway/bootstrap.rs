@@ -67,11 +67,11 @@ impl Gateway {
             .collect();
         let secret =
             token.values.first().filter(|_| !hosts.is_empty() && tokens.is_empty()).ok_or(Rejection::OriginRefused)?;
-        let live: Vec<_> = self.live(&head.headers).iter().map(|session| session.principal().clone()).collect();
-        let presented = Presented { framed_by: Some(framed_by), live };
+        let live = self.live(&head.headers);
+        let presented = Presented { framed_by: Some(framed_by), live: principals(&live) };
         let proof = self.prove(&hosts, secret, &presented, &exchange.peer).await?;
-        let session = self.begin(proof, exchange);
-        Ok(Some(self.see_other(target, &session, &presented.live)))
+        let session = self.begin(proof, &live, exchange);
+        Ok(Some(self.see_other(target, &session, &live)))
     }
 
     /// Asks the hosts, most of the time one, whether the token is good.
@@ -101,8 +101,12 @@ impl Gateway {
         Err(refusal)
     }
 
-    /// A new session for a proven caller; never an old one under a new name.
-    pub(super) fn begin(&self, proof: Proof, exchange: &mut Exchange) -> Session {
+    /// A new session for a proven caller, in place of the one that this browser had for them; never an old one under a
+    /// new name.
+    pub(super) fn begin(&self, proof: Proof, live: &[Session], exchange: &mut Exchange) -> Session {
+        for replaced in live.iter().filter(|session| *session.principal() == proof.principal) {
+            self.sessions.replace(replaced);
+        }
         let session = self.sessions.begin(proof.principal, proof.confirmed.at, proof.first_seen, proof.ancestors);
         exchange.identify(&self.sessions, &session);
         exchange.keep(&self.sessions.set_cookie(&session));
@@ -115,10 +119,10 @@ impl Gateway {
         cookies.filter_map(|(name, value)| self.sessions.open(&name, &value).ok()).collect()
     }
 
-    fn see_other(&self, target: &Target, session: &Session, live: &[Principal]) -> Response<Body> {
+    fn see_other(&self, target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
         let mut location = target.to_path_and_query();
         let context = self.sessions.context(session.principal());
-        if live.iter().any(|other| other != session.principal()) {
+        if live.iter().any(|other| other.principal() != session.principal()) {
             // Without a selector the landing page could not tell which of the sessions it belongs to.
             let separator = if target.query().is_some() { '&' } else { '?' };
             location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", context.as_str());
@@ -140,6 +144,10 @@ fn is_framed_navigation(method: &Method, headers: &HeaderMap) -> bool {
         && says("sec-fetch-mode", &["navigate"])
         && says("sec-fetch-dest", &["iframe", "frame"])
         && says("sec-fetch-site", &["cross-site", "same-site", "none"])
+}
+
+pub(super) fn principals(live: &[Session]) -> Vec<Principal> {
+    live.iter().map(|session| session.principal().clone()).collect()
 }
 
 fn referring_origin(headers: &HeaderMap) -> Option<Origin> {

@@ -305,8 +305,8 @@ impl HostPlatform for Assembly {
         Box::pin(self.ask_again(principal, confirmed_at))
     }
 
-    fn start(&self) -> Pending<'_, ()> {
-        Box::pin(self.probe())
+    fn probe(&self) -> Pending<'_, bool> {
+        Box::pin(self.look())
     }
 
     fn troubles(&self) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Asking the platform whether a person is who a token says.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::api::{ClientUser, InternalUser};
@@ -40,7 +40,12 @@ pub(super) struct Known {
 pub(super) struct Health {
     last_call: AtomicU8,
     probe: AtomicU8,
+    /// When the key alone was last accepted, in milliseconds since the epoch.
+    good_key_at: AtomicU64,
 }
+
+/// How long an accepted key is taken to be good when a token id is refused.
+const KEY_HOLDS: Duration = Duration::from_mins(1);
 
 const UNKNOWN: u8 = 0;
 const GOOD: u8 = 1;
@@ -140,6 +145,7 @@ impl Assembly {
         let inquiry = Inquiry { identity: identity.clone(), token };
         let asked = self.asking.try_get_with(inquiry, self.ask(identity, token_id)).await;
         let known = asked.map_err(|error| *error)?;
+        self.health.note(GOOD);
         self.known.insert(identity.clone(), known.clone());
         Ok(known)
     }
@@ -178,11 +184,12 @@ impl Assembly {
         }
         let workspace = match self.api.workspace(tenant.as_str(), token_id).await {
             Ok(workspace) => workspace,
-            // The key is good for nothing without a token id either, or only this token is not.
-            Err(ApiError::Denied | ApiError::Gone) if token_id.is_some() => return Err(HostError::Refused),
+            Err(ApiError::Denied | ApiError::Gone) if token_id.is_some() => {
+                self.ask_about_key(tenant).await?;
+                return Err(HostError::Refused);
+            }
             Err(error) => return Err(self.note(error)),
         };
-        self.health.note(GOOD);
         if !workspace.id.eq_ignore_ascii_case(tenant.as_str()) {
             return Err(HostError::Refused);
         }
@@ -190,6 +197,28 @@ impl Assembly {
         let portal = workspace.portal_url.as_deref().and_then(portal_origin);
         self.portals.insert(tenant.clone(), portal.clone());
         Ok(portal)
+    }
+
+    /// A token id that is refused and a key that is refused look the same. Only the first says something about the caller.
+    async fn ask_about_key(&self, tenant: &TenantId) -> Result<(), HostError> {
+        let now = self.clock.now();
+        if self.health.key_was_good(now) {
+            return Ok(());
+        }
+        match self.api.workspace(tenant.as_str(), None).await {
+            Ok(_) => {
+                self.health.note_good_key(now);
+                Ok(())
+            }
+            Err(ApiError::Denied | ApiError::Gone) => {
+                self.health.note(KEY_REFUSED);
+                Err(HostError::Unavailable)
+            }
+            Err(ApiError::Unavailable) => {
+                self.health.note(UNREACHABLE);
+                Err(HostError::Unavailable)
+            }
+        }
     }
 
     async fn ask_client(&self, identity: &Identity) -> Result<ClientUser, HostError> {
@@ -222,31 +251,48 @@ impl Assembly {
         HostError::Unavailable
     }
 
-    /// Presents a token id that cannot exist. A platform that accepts it does not check token ids at all, so that a
-    /// confirmation proves that a person exists, but not that the token lives.
-    pub(super) async fn probe(&self) {
+    /// Presents the key alone, and then with a token id that cannot exist. A platform that accepts that does not check token
+    /// ids at all, so that a confirmation proves that a person exists, but not that the token lives.
+    pub(super) async fn look(&self) -> bool {
         let Some(tenant) = self.settings.tenants.first().filter(|_| self.settings.confirm == ConfirmMode::Online)
         else {
-            return;
+            return true;
         };
-        let made_up = "vestibule-liveness-probe";
-        match self.api.workspace(tenant.as_str(), Some(made_up)).await {
+        if self.ask_about_key(tenant).await.is_err() {
+            return false;
+        }
+        let host = &self.settings.name;
+        match self.api.workspace(tenant.as_str(), Some("vestibule-liveness-probe")).await {
             Ok(_) => {
                 self.health.probe.store(ACCEPTS_ANYTHING, Ordering::Relaxed);
-                tracing::warn!(event = "host_probe", host = %self.settings.name, "confirmation: existence; the platform accepts any token id");
+                tracing::warn!(event = "host_probe", %host, "confirmation: existence; the platform accepts any token id");
             }
             Err(ApiError::Denied | ApiError::Gone) => {
                 self.health.probe.store(GOOD, Ordering::Relaxed);
-                tracing::info!(event = "host_probe", host = %self.settings.name, "confirmation: liveness");
+                tracing::info!(event = "host_probe", %host, "confirmation: liveness");
             }
-            Err(ApiError::Unavailable) => self.health.note(UNREACHABLE),
+            Err(ApiError::Unavailable) => {
+                self.health.note(UNREACHABLE);
+                return false;
+            }
         }
+        true
     }
 }
 
 impl Health {
     fn note(&self, state: u8) {
         self.last_call.store(state, Ordering::Relaxed);
+    }
+
+    fn note_good_key(&self, now: Timestamp) {
+        self.note(GOOD);
+        self.good_key_at.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether the key alone was accepted so lately that asking again would be a waste of quota.
+    fn key_was_good(&self, now: Timestamp) -> bool {
+        now.since(Timestamp::from_millis(self.good_key_at.load(Ordering::Relaxed))) < KEY_HOLDS
     }
 
     pub(super) fn troubles(&self, mode: ConfirmMode) -> Vec<String> {
