@@ -1,6 +1,7 @@
 use super::*;
 
 mod environment;
+mod files;
 mod keys;
 mod mistakes;
 mod secrets;
