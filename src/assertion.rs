@@ -229,6 +229,13 @@ pub fn generate_pem() -> Result<Secret, AssertionError> {
     Ok(Secret::from(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n")).as_str()))
 }
 
+/// Whether the text is a key that can sign: a PKCS#8 PEM P-256 private key.
+pub fn is_signing_key(pem: &Secret) -> bool {
+    let random = SystemRandom::new();
+    let document = PrivatePkcs8KeyDer::from_pem_slice(pem.expose()).ok();
+    document.is_some_and(|der| SigningKey::new(der.secret_pkcs8_der(), &random).is_some())
+}
+
 fn read(keys: &[Secret]) -> Result<Vec<Secret>, AssertionError> {
     let document = |(index, pem): (usize, &Secret)| {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem.expose()).map_err(|_| AssertionError::Key(index + 1))?;

@@ -49,6 +49,8 @@ fn explain_says_how_a_request_is_decided_and_why() {
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!((&json["decision"], &json["grants"][1]["source"]), (&"allow".into(), &"config".into()));
     assert!(text(&explain(&["GET", "/public/../nothing"])).contains("not_routed"));
+    let own = text(&explain(&["GET", "/public/../.vestibule/session"]));
+    assert!(own.contains("the gateway answers this path itself"), "{own}");
 }
 
 #[test]
@@ -86,7 +88,9 @@ fn a_bad_file_stops_check_and_serve_with_78() {
     let json: serde_json::Value =
         serde_json::from_slice(&vestibule(&["check", "-c", file, "--format", "json"]).stdout).expect("JSON");
     assert!(json["problems"].as_array().is_some_and(|problems| problems.len() >= 4));
-    assert_ne!(vestibule(&["check", "-c", "/nonexistent.toml"]).status.code(), Some(0));
+    for command in ["check", "serve"] {
+        assert_eq!(vestibule(&[command, "-c", "/nonexistent.toml"]).status.code(), Some(78), "{command}");
+    }
 }
 
 #[test]

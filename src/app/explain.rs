@@ -59,7 +59,7 @@ pub struct Explanation {
     pub project: Option<String>,
     /// Everything that the caller holds, here or elsewhere.
     pub grants: Vec<ExplainedGrant>,
-    /// `allow` or `deny`.
+    /// `allow`, `deny`, or `none` where nothing is decided.
     pub decision: &'static str,
     /// The code of the refusal, or why it is allowed.
     pub reason: Option<String>,
@@ -95,6 +95,10 @@ pub async fn explain(config: &Config, question: &Question) -> anyhow::Result<Exp
     let Ok(target) = Target::from_parts(path, query) else {
         return Ok(refused("malformed_request"));
     };
+    if target.is_ours() {
+        let reason = Some("the gateway answers this path itself; it has no route and never reaches the app".to_owned());
+        return Ok(Explanation { decision: "none", reason, ..Explanation::default() });
+    }
     let found = match config.routes.find(&method, &target) {
         Ok(found) => found,
         Err(NoRoute::Path) => return Ok(refused("not_routed")),

@@ -13,6 +13,7 @@ use super::reader::{
 };
 use super::{Admin, Identity, Server, Session, Telemetry, units};
 use crate::access::Origin;
+use crate::assertion;
 use crate::gateway::{IdentityHeaders, Limits, UpstreamAddress, UpstreamSettings};
 use crate::secret::Secret;
 use crate::telemetry::LogFormat;
@@ -224,7 +225,13 @@ pub(super) fn identity(root: &mut Table<'_>, public_url: Option<&Origin>, reader
         let items: &[Node] = if let Value::List(items) = &node.value { items } else { std::slice::from_ref(node) };
         for item in items {
             match reader.secret(item) {
-                Ok(key) => assertion_keys.push(key),
+                Ok(key) if assertion::is_signing_key(&key) => assertion_keys.push(key),
+                Ok(_) => reader.error(
+                    &item.place,
+                    "identity.assertion.keys",
+                    "identity.assertion.keys: this is not a PKCS#8 PEM P-256 private key",
+                    "make one with `vestibule keys generate assertion --out FILE`",
+                ),
                 Err(fault) => reader.fault(&item.place, "identity.assertion.keys", fault),
             }
         }

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use self::timed::{Activity, TimedStream, Times};
+use self::timed::{Activity, Answering, TimedStream, Times};
 use super::{Gateway, Limits};
 
 mod timed;
@@ -138,7 +139,7 @@ async fn connection(
     // Small answers must not wait for a full segment; a socket that cannot do this is about to fail anyway.
     let _ = stream.set_nodelay(true);
     let activity = Arc::<Activity>::default();
-    let stream = TimedStream::new(stream, Times::of(&gateway.limits), Arc::clone(&activity), slot);
+    let (stream, closed) = TimedStream::new(stream, Times::of(&gateway.limits), Arc::clone(&activity), slot);
     let service = service_fn(move |request| {
         let (gateway, exchange) = (gateway.clone(), activity.begin());
         async move {
@@ -149,16 +150,30 @@ async fn connection(
             Ok::<_, Infallible>(answer.map(|body| exchange.answered_by(body)))
         }
     });
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let result = tokio::select! {
+    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    if let Err(error) = until_drained(serving, &mut drain).await {
+        tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
+    }
+    // A tunnel goes on without the HTTP connection that it began as. The sender is dropped, never used.
+    let _ = closed.await;
+}
+
+/// Serves until the caller goes, or until what is running at the drain has its answer.
+async fn until_drained<S>(
+    serving: http1::UpgradeableConnection<TokioIo<TimedStream>, S>,
+    drain: &mut watch::Receiver<Drain>,
+) -> hyper::Result<()>
+where
+    S: HttpService<Incoming, ResBody = Answering, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    let mut serving = pin!(serving);
+    tokio::select! {
         result = &mut serving => result,
-        () = reached(&mut drain, Drain::Finishing) => {
+        () = reached(drain, Drain::Finishing) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
     }
 }
 

@@ -97,8 +97,8 @@ pub(super) fn destination<'a>(
     method: &Method,
     target: &Target,
 ) -> Result<Destination<'a>, Rejection> {
-    let mut segments = target.segments();
-    if segments.next() == Some(OWN_SEGMENT) {
+    if target.is_ours() {
+        let mut segments = target.segments().skip(1);
         let (name, more) = (segments.next().unwrap_or_default(), segments.next());
         let endpoint = Endpoint::of(name).filter(|_| more.is_none()).ok_or(Rejection::NotRouted)?;
         return Ok(Destination::Own(endpoint));
@@ -109,9 +109,6 @@ pub(super) fn destination<'a>(
         NoRoute::Project => Rejection::MalformedRequest("the project parameter is missing, repeated or unreadable"),
     })
 }
-
-/// The first path segment of everything that is ours.
-const OWN_SEGMENT: &str = ".vestibule";
 
 fn uri_length(uri: &Uri) -> usize {
     uri.path().len() + uri.query().map_or(0, |query| query.len() + 1)

@@ -146,27 +146,31 @@ impl Assembly {
         })
     }
 
-    /// Everything that can be said about a token without asking anybody. All reasons to refuse are one.
+    /// Everything that can be said about a token without asking anybody. All reasons to refuse are one to the outside.
     fn open(&self, token: &Secret) -> Result<Opened, Refused> {
         let unsealed = self.cipher.unseal(token.expose());
         let claims = claims::read(&unsealed.plaintext);
-        let claims = if unsealed.sound { claims? } else { return Err(Refused) };
+        // Form is one reason, whatever is wrong with it: which part, not even the log needs to know.
+        let claims = if unsealed.sound { claims } else { Err(Refused) }.map_err(|_| self.refuse("form"))?;
         let identity = Identity::of(&claims)?;
         if !self.settings.tenants.contains(&identity.tenant) {
-            return Err(Refused);
+            return Err(self.refuse("workspace"));
         }
         let now = self.clock.now();
-        if claims.expires_at.is_some_and(|end| end <= now) {
-            return Err(Refused);
+        let first_seen = self.memory.first_seen(unsealed.name, now);
+        let ended = claims.expires_at.is_some_and(|end| end <= now);
+        if ended || now.since(first_seen) >= self.settings.max_token_age {
+            return Err(self.refuse("age"));
         }
-        let name = unsealed.name;
-        let first_seen = self.memory.first_seen(name, now);
-        if now.since(first_seen) >= self.settings.max_token_age {
-            return Err(Refused);
-        }
-        self.memory.bind(&identity, claims.token_id.as_deref())?;
-        self.check_kind(&identity)?;
-        Ok(Opened { identity, name, token_id: claims.token_id, first_seen })
+        self.memory.bind(&identity, claims.token_id.as_deref()).map_err(|_| self.refuse("token_id"))?;
+        self.check_kind(&identity).map_err(|_| self.refuse("kind"))?;
+        Ok(Opened { identity, name: unsealed.name, token_id: claims.token_id, first_seen })
+    }
+
+    /// Says to the operator what the caller is not told.
+    fn refuse(&self, reason: &'static str) -> Refused {
+        tracing::info!(event = "host_token", host = %self.settings.name, reason, "a token was refused");
+        Refused
     }
 
     fn check_kind(&self, identity: &Identity) -> Result<(), Refused> {
@@ -189,6 +193,7 @@ impl Assembly {
         };
         let framed_by = presented.framed_by.as_ref();
         if !self.may_frame(framed_by, known.portal.as_ref()) {
+            self.refuse("page");
             return Err(HostError::Refused);
         }
         let mut ancestors: Vec<Origin> = known.portal.iter().cloned().collect();

@@ -134,6 +134,19 @@ fn head_and_range_and_odd_statuses_pass() {
     assert_eq!((teapot.status, teapot.text().as_str()), (418, "tea"));
 }
 
+#[test]
+fn an_app_of_an_older_http_is_answered_for_in_ours() {
+    let upstream = Upstream::scripted(|_, stream| {
+        answer_with(stream, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end");
+        let _ = stream.shutdown(Shutdown::Both);
+        false
+    });
+    let gateway = Gateway::new(&upstream);
+    let answer = gateway.ask("GET", "/public/x", &[]);
+    assert!(answer.head.starts_with("HTTP/1.1 200"), "{}", answer.head);
+    assert_eq!((answer.text().as_str(), answer.broken), ("until the end", false));
+}
+
 // UPS-01
 #[test]
 fn an_app_that_is_not_there_is_502_at_once() {

@@ -153,6 +153,40 @@ fn a_trusted_proxy_may_hold_more_connections_than_one_caller() {
     assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 200);
 }
 
+#[test]
+fn a_body_for_ourselves_that_stalls_or_is_too_large_has_the_usual_codes() {
+    let upstream = Upstream::start();
+    let gateway =
+        Setup::new(&upstream).and("\n[limits]\nrequest_body = \"64B\"\nbody = { idle = \"300ms\" }\n").start();
+    let lines = ["Sec-Fetch-Site: same-origin", "Transfer-Encoding: chunked"];
+    let target = "/.vestibule/session";
+    let answer = gateway.raw(&request("POST", target, &gateway.host(), &lines, b"5\r\n{\"tok"));
+    assert_eq!((answer.status, answer.code()), (408, "request_timeout"));
+    let large = [b"50\r\n".as_slice(), &[b' '; 0x50], b"\r\n0\r\n\r\n"].concat();
+    assert_eq!(gateway.raw(&request("POST", target, &gateway.host(), &lines, &large)).code(), "body_too_large");
+}
+
+#[test]
+fn a_tunnel_may_go_on_while_the_process_drains() {
+    let upstream = Upstream::scripted(|_, stream| {
+        answer_with(stream, crate::gateway::upgrade::ACCEPTED);
+        sleep(Duration::from_millis(900));
+        answer_with(stream, "late");
+        false
+    });
+    let gateway = Gateway::new(&upstream);
+    let cookie = gateway.sign_in(&Token::client());
+    let mut tunnel = connect(gateway.address);
+    tunnel.write_all(&crate::gateway::upgrade::handshake(&gateway, &cookie, &[])).expect("sent");
+    assert!(read_until(&mut tunnel, b"\r\n\r\n").starts_with(b"HTTP/1.1 101"));
+    std::thread::scope(|scope| {
+        let ended = scope.spawn(|| gateway.terminate());
+        assert!(read_until(&mut tunnel, b"late").ends_with(b"late"));
+        drop(tunnel);
+        assert_eq!(ended.join().expect("no panic"), Some(0));
+    });
+}
+
 // PRC-01, PRC-02
 #[test]
 fn a_stop_finishes_what_is_running_and_exits_0() {

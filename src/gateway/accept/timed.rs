@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::Slot;
@@ -71,6 +72,8 @@ pub(super) struct TimedStream {
     reading: Deadline,
     sending: Option<Deadline>,
     _slot: Slot,
+    /// Dropped with the socket, which whoever waits for its end sees.
+    _open: oneshot::Sender<()>,
 }
 
 /// A point in time that can be moved for the price of a comparison: the timer behind it fires at the earliest of its
@@ -161,9 +164,17 @@ impl Deadline {
 }
 
 impl TimedStream {
-    pub(super) fn new(stream: TcpStream, times: Times, activity: Arc<Activity>, slot: Slot) -> Self {
+    /// The socket, and what ends when it is closed, by a tunnel for example that has outlived the HTTP connection.
+    pub(super) fn new(
+        stream: TcpStream,
+        times: Times,
+        activity: Arc<Activity>,
+        slot: Slot,
+    ) -> (Self, oneshot::Receiver<()>) {
         let reading = Deadline::after(times.first_byte);
-        Self { stream, times, activity, phase: Phase::First, begun: 0, reading, sending: None, _slot: slot }
+        let (open, closed) = oneshot::channel();
+        let phase = Phase::First;
+        (Self { stream, times, activity, phase, begun: 0, reading, sending: None, _slot: slot, _open: open }, closed)
     }
 
     fn enter(&mut self, phase: Phase) {

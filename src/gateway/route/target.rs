@@ -17,6 +17,9 @@ pub struct Target {
     query: Option<String>,
 }
 
+/// The first path segment of everything that is ours.
+const OWN_SEGMENT: &str = ".vestibule";
+
 /// Why a request target is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
@@ -58,6 +61,11 @@ impl Target {
     /// The canonical path.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether the path is one of our own, which never reach the app.
+    pub fn is_ours(&self) -> bool {
+        self.segments().next() == Some(OWN_SEGMENT)
     }
 
     /// The query, without `?`.

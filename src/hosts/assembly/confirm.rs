@@ -129,7 +129,10 @@ impl Assembly {
         let asked = self.learn(&opened.identity, Some(opened.name), opened.token_id.as_deref()).await;
         match &asked {
             Ok(_) => self.memory.note_confirmed(opened.name),
-            Err(HostError::Refused | HostError::Expired) => self.memory.note_in_vain(&opened.identity),
+            Err(HostError::Refused | HostError::Expired) => {
+                self.memory.note_in_vain(&opened.identity);
+                self.refuse("confirmation");
+            }
             Err(HostError::Unavailable) => {}
         }
         asked
