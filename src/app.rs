@@ -213,9 +213,10 @@ impl Running {
 
     async fn finish(self) {
         self.drain.send_replace(Drain::Finishing);
-        for worker in self.workers {
-            // A worker that panicked has already said so.
-            let _ = tokio::task::spawn_blocking(move || worker.join()).await;
+        // Not joined on a thread of the runtime: it would wait at its own end for a worker that does not end, such as one
+        // with a stream that goes on for ever.
+        while self.workers.iter().any(|worker| !worker.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         for task in self.beside {
             task.abort();
