@@ -89,6 +89,7 @@ async fn start(host_port: u16, gateway_port: u16) -> anyhow::Result<Demo> {
     let gateway_port = if gateway_port == 0 { free_port().await? } else { gateway_port };
     let stage = Arc::new(Stage::new(host.local_addr()?.port(), gateway_port)?);
     let config = configure(&stage, api.local_addr()?, app.local_addr()?)?;
+    let granted = config.grants.clone();
     let gateway = gateway::start(config, Options::default()).await?;
     let ports = Ports {
         host: host.local_addr()?,
@@ -97,7 +98,7 @@ async fn start(host_port: u16, gateway_port: u16) -> anyhow::Result<Demo> {
         records: records.local_addr()?,
         admin: gateway.admin_address().context("the demo has an admin listener")?,
     };
-    stage.connect(&gateway);
+    stage.connect(gateway.controls(), granted);
     tokio::spawn(axum::serve(host, platform::page(Arc::clone(&stage))).into_future());
     tokio::spawn(axum::serve(api, platform::api(Arc::clone(&stage))).into_future());
     tokio::spawn(axum::serve(app, app::router(Arc::clone(&stage))).into_future());
