@@ -24,6 +24,7 @@ pub(super) fn page(stage: Arc<Stage>) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("assets/host.html"))))
         .route("/host.js", get(async || asset("text/javascript", include_str!("assets/host.js"))))
+        .route("/inspector.js", get(async || asset("text/javascript", include_str!("assets/inspector.js"))))
         .route("/host.css", get(async || asset("text/css", include_str!("assets/host.css"))))
         .route("/api/people", get(people))
         .route("/api/token", get(token))
@@ -51,6 +52,7 @@ async fn people(State(stage): State<Arc<Stage>>) -> Json<Value> {
             "key": person.key,
             "name": name(person),
             "says": person.says,
+            "home": person.home,
             "revocable": person.client.is_some(),
             "revoked": person.client.is_some_and(|client| stage.is_revoked(client)),
         })
