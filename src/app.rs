@@ -32,6 +32,9 @@ pub use crate::grants::ConfigGrant;
 pub use explain::{ExplainedGrant, Explanation, Question, explain};
 pub use look::{Finding, look};
 
+/// When a host that did not answer at start is looked at again. A day of that is 144 questions.
+const PROBE_AGAIN: Duration = Duration::from_mins(10);
+
 /// What a caller of [`start`] may choose beyond the configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -149,7 +152,11 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
     let beside = Beside::start(&config, &parts, &draining).await?;
     let workers = spawn_workers(&public, &gateway, &config.limits, options.workers, &draining)?;
     for host in parts.hosts {
-        tokio::spawn(async move { host.start().await });
+        tokio::spawn(async move {
+            while !host.probe().await {
+                tokio::time::sleep(PROBE_AGAIN).await;
+            }
+        });
     }
     Ok(Running {
         public: public.local_addr()?,

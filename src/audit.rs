@@ -19,6 +19,8 @@ pub struct RequestRecord {
     pub at: Timestamp,
     /// The id that the app and the caller see too.
     pub request_id: String,
+    /// The trace that the request is part of (W3C Trace Context), if a `traceparent` came with it.
+    pub trace_id: Option<String>,
     /// The caller's address.
     pub peer: IpAddr,
     /// `request`, `bootstrap`, `exchange` or `logout`.

@@ -248,19 +248,18 @@ fn read(document: &document::Node, reader: &mut reader::Reader<'_>) -> Option<Co
     let identity = listeners::identity(&mut root, public_url, reader);
     let roles = access::roles(&mut root, reader);
     let policy = access::policy(&roles, reader);
-    let names: Vec<_> = roles.iter().map(|(_, role)| role).collect();
-    let default_roles = access::default_roles(&mut root, &hosts, &names, reader);
-    let routes = routes::read(&mut root, policy.as_ref(), &names, reader);
+    let default_roles = access::default_roles(&mut root, &hosts, &roles, reader);
+    let routes = routes::read(&mut root, policy.is_some().then_some(&roles), reader);
     let permissions = access::permissions(&mut root, reader);
-    let grants = access::grants(&mut root, &hosts, &names, reader);
+    let grants = access::grants(&mut root, &hosts, &roles, reader);
     let cache = access::cache(&mut root, reader);
     let admin = listeners::admin(&mut root, reader);
     let health = listeners::health(&mut root, reader);
     let limits = listeners::limits(&mut root, reader);
     let telemetry = listeners::telemetry(&mut root, reader);
     root.finish(reader);
-    let roles = roles.into_iter().map(|(_, role)| role).collect();
-    let hosts = hosts.into_iter().map(|(_, host)| host).collect();
+    let roles = roles.ready.into_iter().map(|(_, role)| role).collect();
+    let hosts = hosts.ready;
     Some(Config {
         server: server?,
         upstream: upstream?,

@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -166,7 +167,8 @@ impl Gateway {
     pub fn new(settings: GatewaySettings) -> Self {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
-        let enrich = Enrich::new(settings.headers, settings.profile, prefix, &public, Arc::clone(&assertions));
+        let secrets = hosts.iter().map(|host| host.token_parameter()).chain([TICKET_PARAMETER]).collect();
+        let enrich = Enrich::new(settings.headers, settings.profile, prefix, &public, secrets, Arc::clone(&assertions));
         let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
         let shared = Shared {
             public,
@@ -199,9 +201,11 @@ impl Gateway {
         let (head, incoming) = request.into_parts();
         let as_page = is_navigation(&head);
         let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);
-        let mut exchange = Exchange::new(peer, &head.method, &self.request_ids);
+        let mut exchange = Exchange::new(peer, &head, &self.request_ids);
         let body_pending = !http_body::Body::is_end_stream(&incoming);
-        let result = self.pass(head, incoming, &mut exchange).await;
+        // A panic is a fault of ours and a no to the caller; what it left behind in `exchange` is only written down.
+        let passing = AssertUnwindSafe(self.pass(head, incoming, &mut exchange)).catch_unwind();
+        let result = passing.await.unwrap_or(Err(Rejection::InternalError("a panic, see standard error")));
         let (mut answer, rejection) = match result {
             Ok(answer) => (answer, None),
             Err(rejection) => (respond::refuse(&rejection, as_page, &exchange.request_id), Some(rejection)),

@@ -34,8 +34,8 @@ pub trait HostPlatform: Send + Sync {
     /// What staff may do while they preview as a client.
     fn preview(&self) -> PreviewRule;
 
-    /// Opens, checks and confirms a token. `framed_by` is the page that embeds us, where the browser said so.
-    fn prove<'a>(&'a self, token: &'a Secret, framed_by: Option<&'a Origin>) -> Pending<'a, Result<Proof, HostError>>;
+    /// Opens, checks and confirms a token.
+    fn prove<'a>(&'a self, token: &'a Secret, presented: &'a Presented) -> Pending<'a, Result<Proof, HostError>>;
 
     /// What is known of a proven person without asking anybody; `None` when it is time to [`HostPlatform::confirm`].
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed>;
@@ -48,11 +48,20 @@ pub trait HostPlatform: Send + Sync {
         confirmed_at: Timestamp,
     ) -> Pending<'a, Result<Confirmed, HostError>>;
 
-    /// Looks once, after start, at what the host can and cannot tell.
-    fn start(&self) -> Pending<'_, ()>;
+    /// Looks at what the host can and cannot tell; false if it does not answer, so that it has to be asked again.
+    fn probe(&self) -> Pending<'_, bool>;
 
     /// Sentences for `/readyz` and the log about what does not work or is weaker than it could be; empty when all is well.
     fn troubles(&self) -> Vec<String>;
+}
+
+/// Under which circumstances a token came.
+#[derive(Clone, Debug, Default)]
+pub struct Presented {
+    /// The page that embeds us, where the browser said so.
+    pub framed_by: Option<Origin>,
+    /// Who has a live session in this browser: for them, a fresh token is a renewal and not a beginning.
+    pub live: Vec<Principal>,
 }
 
 /// What the host vouched for, and when.

@@ -32,6 +32,9 @@ pub const COOKIE_PREFIX: &str = "__Host-vestibule";
 /// Ended sessions that are remembered. Each is kept until its absolute end.
 const MAX_REVOKED: u64 = 200_000;
 
+/// How long a session that was replaced by a newer one goes on: requests that were sent with the old cookie are on their way.
+const REPLACED_GOES_ON: Duration = Duration::from_secs(30);
+
 /// What the sessions of a gateway are made with.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
@@ -101,7 +104,14 @@ pub struct Sessions {
     origin: Origin,
     clock: Clock,
     random: SystemRandom,
-    revoked: Cache<SessionId, Timestamp>,
+    revoked: Cache<SessionId, Ended>,
+}
+
+/// From when on a session counts for nothing, and when it may be forgotten.
+#[derive(Clone, Copy)]
+struct Ended {
+    at: Timestamp,
+    absolute_end: Timestamp,
 }
 
 impl Sessions {
@@ -158,16 +168,20 @@ impl Sessions {
 
     /// The session in a cookie, if it is one and has not ended.
     pub fn open(&self, name: &str, value: &Secret) -> Result<Session, SessionError> {
-        let Opened { record, outdated } = self.sealer.open(name, value.expose()).ok_or(SessionError::Invalid)?;
-        let session = Session { outdated, ..record::decode(&record).ok_or(SessionError::Invalid)? };
-        if self.cookie_name(&self.context(&session.principal)) != name {
-            return Err(SessionError::Invalid);
-        }
+        let session = self.recall(name, value).ok_or(SessionError::Invalid)?;
         let now = self.clock.now();
         if now >= session.idle_end || now >= session.absolute_end {
             return Err(SessionError::Expired);
         }
-        if self.revoked.contains_key(&session.id) { Err(SessionError::Revoked) } else { Ok(session) }
+        let ended = self.revoked.get(&session.id).is_some_and(|ended| now >= ended.at);
+        if ended { Err(SessionError::Revoked) } else { Ok(session) }
+    }
+
+    /// The session that a cookie was, whether or not it has ended. It proves nothing any more.
+    pub fn recall(&self, name: &str, value: &Secret) -> Option<Session> {
+        let Opened { record, outdated } = self.sealer.open(name, value.expose())?;
+        let session = Session { outdated, ..record::decode(&record)? };
+        (self.cookie_name(&self.context(&session.principal)) == name).then_some(session)
     }
 
     /// A re-dated copy, when that is due: a quarter of the idle time has passed, the host confirmed anew, or the key is
@@ -186,7 +200,18 @@ impl Sessions {
 
     /// Ends the session in this process, whoever holds its cookie.
     pub fn revoke(&self, session: &Session) {
-        self.revoked.insert(session.id, session.absolute_end);
+        self.end(session, self.clock.now());
+    }
+
+    /// Ends a session that has a successor, a moment later.
+    pub fn replace(&self, session: &Session) {
+        self.end(session, self.clock.now() + REPLACED_GOES_ON);
+    }
+
+    /// What was ended before stays ended.
+    fn end(&self, session: &Session, at: Timestamp) {
+        let at = self.revoked.get(&session.id).map_or(at, |ended| ended.at.min(at));
+        self.revoked.insert(session.id, Ended { at, absolute_end: session.absolute_end });
     }
 
     fn fill(&self, bytes: &mut [u8]) {
@@ -237,9 +262,9 @@ impl fmt::Debug for SessionId {
 /// A revocation is forgotten when the session it ended would have ended anyway.
 struct UntilItsEnd(Clock);
 
-impl Expiry<SessionId, Timestamp> for UntilItsEnd {
-    fn expire_after_create(&self, _: &SessionId, end: &Timestamp, _: std::time::Instant) -> Option<Duration> {
-        Some(end.since(self.0.now()))
+impl Expiry<SessionId, Ended> for UntilItsEnd {
+    fn expire_after_create(&self, _: &SessionId, ended: &Ended, _: std::time::Instant) -> Option<Duration> {
+        Some(ended.absolute_end.since(self.0.now()))
     }
 }
 

@@ -10,6 +10,7 @@ use tracing_subscriber::filter::ParseError;
 use crate::audit::RequestRecord;
 
 mod clock;
+mod json;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +35,10 @@ pub enum LogError {
 /// Sends log lines to standard output. `level` is `error`, `warn`, `info`, `debug`, `trace`, or a filter such as
 /// `info,vestibule=debug`.
 pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(level)?)
-        .with_timer(clock::Rfc3339)
-        .with_ansi(std::io::stdout().is_terminal());
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(level)?);
     let set = match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
-        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.event_format(json::Json).try_init(),
+        LogFormat::Text => builder.with_timer(clock::Rfc3339).with_ansi(std::io::stdout().is_terminal()).try_init(),
     };
     set.map_err(|_| LogError::Taken)
 }
@@ -132,6 +130,7 @@ pub fn log(record: &RequestRecord) {
             tracing::$level!(
                 event = record.event,
                 request_id = record.request_id,
+                trace_id = record.trace_id,
                 peer = %record.peer,
                 method = method(&record.method),
                 path = record.path,

@@ -20,6 +20,7 @@ struct Exception {
 
 const MUT_HEADERS: &[&str] = &["&", "mut", "HeaderMap"];
 const HEADERS_MUT: &[&str] = &["headers_mut"];
+const VERSION_MUT: &[&str] = &["version_mut"];
 const MUT_PARTS: &[&str] = &["mut", "parts"];
 
 /// What gives a hold on a request's head that could change it.
@@ -34,7 +35,7 @@ const HOLDS: &[&[&str]] = &[
     &["mut", "request"],
     &["uri_mut"],
     &["method_mut"],
-    &["version_mut"],
+    VERSION_MUT,
     &["extensions_mut"],
 ];
 
@@ -48,6 +49,7 @@ const EXCEPTIONS: &[Exception] = &[
     Exception { file: "src/gateway/enrich.rs", pattern: MUT_PARTS, reason: "head of the new request" },
     Exception { file: "src/gateway/forward/answer.rs", pattern: HEADERS_MUT, reason: "the app's answer" },
     Exception { file: "src/gateway/forward/answer.rs", pattern: MUT_HEADERS, reason: "the app's answer" },
+    Exception { file: "src/gateway/forward/answer.rs", pattern: VERSION_MUT, reason: "the app's answer" },
     Exception { file: "src/gateway/forward/answer.rs", pattern: MUT_PARTS, reason: "the pieces of one cookie" },
     Exception { file: "src/gateway/respond.rs", pattern: HEADERS_MUT, reason: "refusals" },
 ];

@@ -7,6 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+mod nginx;
+mod operate;
+mod shown;
+
 /// Commands that are not run here, and why.
 const NOT_RUN: &[(&str, &str)] = &[
     ("./scripts/test", "it is what runs this test"),

@@ -8,7 +8,7 @@ mod upstream;
 mod wire;
 
 pub(crate) use gateway::{ADMIN_TOKEN, SESSION_KEY};
-pub(crate) use gateway::{Gateway, Setup};
+pub(crate) use gateway::{Gateway, Setup, free_port};
 pub(crate) use platform::Platform;
 pub(crate) use token::{API_KEY, CLIENT, COMPANY, OTHER_TENANT, STAFF, TENANT, Token};
 pub(crate) use upstream::{Seen, Upstream, answer as answer_with};

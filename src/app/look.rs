@@ -29,7 +29,7 @@ pub struct Finding {
 pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![upstream(config).await];
     for host in build(config, &Clock::system())?.hosts {
-        host.start().await;
+        host.probe().await;
         let troubles = host.troubles();
         let bad = troubles.iter().any(|trouble| trouble.contains("cannot") || trouble.contains("does not"));
         let says = if troubles.is_empty() {

@@ -22,8 +22,8 @@ pub(super) struct Args {
 /// Reads the configuration, serves, drains.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let environment = Environment::from_process();
-    let path = config::find(args.config.as_deref(), &environment)?;
-    let config = match config::load(&path, &environment) {
+    let loaded = config::find(args.config.as_deref(), &environment).and_then(|path| config::load(&path, &environment));
+    let config = match loaded {
         Ok(config) => config,
         Err(problems) => {
             writeln!(std::io::stderr(), "{problems}")?;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::document::Node;
+use super::hosts::Hosts;
 use super::problem::Place;
-use super::reader::{Fault, Reader, Table, duration, fault, list, number, suggestion, text, word};
+use super::reader::{Fault, Reader, Table, duration, fault, number, suggestion, text, word};
 use super::{Cache, HostSettings, Permissions};
 use crate::access::{
     HostName, Kind, OrganizationId, Permission, Policy, ProjectKey, RoleError, RoleKey, RoleSpec, Scope, SubjectId,
@@ -13,40 +14,51 @@ use crate::access::{
 use crate::gateway::canonical_project;
 use crate::grants::{ConfigGrant, DefaultRole, OnOutage};
 
-type Hosts = [(Place, HostSettings)];
+/// The roles that are in order, each with the place where it extends another, and the keys of all.
+pub(super) struct Roles {
+    pub(super) ready: Vec<(Place, RoleSpec)>,
+    written: Vec<String>,
+}
 
-/// `[roles.*]`, each with its place.
-pub(super) fn roles(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<(Place, RoleSpec)> {
+/// `[roles.*]`
+pub(super) fn roles(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Roles {
     let tables = root.named_tables("roles", reader);
-    tables.into_iter().filter_map(|(name, table)| role(name, table, reader)).collect()
+    let written = tables.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let ready = tables.into_iter().filter_map(|(name, table)| role(name, table, reader)).collect();
+    Roles { ready, written }
 }
 
 fn role(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<(Place, RoleSpec)> {
-    let (place, path) = (table.place.clone(), table.path.clone());
+    let before = reader.errors();
     let key = RoleKey::new(name);
     if let Err(error) = &key {
-        reader.error(&place, &path, format!("`{name}` cannot be a role: it {error}"), "choose another key");
+        reader.error(&table.place, &table.path, format!("`{name}` cannot be a role: it {error}"), "choose another key");
     }
     let shown = table.or("name", name.to_owned(), reader, text);
     let weight = table.required("weight", "500", reader, number(1, 1000)).and_then(|weight| u16::try_from(weight).ok());
     let extends = table.optional("extends", reader, role_key);
-    let permissions = table.or("permissions", Vec::new(), reader, list(permission));
+    let permissions = table.list("permissions", reader, permission).unwrap_or_default();
+    let place = table.place_of("extends");
     table.finish(reader);
-    Some((place, RoleSpec { key: key.ok()?, name: shown, weight: weight?, extends, permissions }))
+    let spec = RoleSpec { key: key.ok()?, name: shown, weight: weight?, extends, permissions };
+    (reader.errors() == before).then_some((place, spec))
 }
 
-/// The roles with everything that they extend.
-pub(super) fn policy(roles: &[(Place, RoleSpec)], reader: &mut Reader<'_>) -> Option<Policy> {
-    let specs: Vec<RoleSpec> = roles.iter().map(|(_, role)| role.clone()).collect();
+/// The roles with everything that they extend; nothing if one of them is in disorder.
+pub(super) fn policy(roles: &Roles, reader: &mut Reader<'_>) -> Option<Policy> {
+    let specs: Vec<RoleSpec> = roles.ready.iter().map(|(_, role)| role.clone()).collect();
     let errors = match Policy::new(&specs) {
-        Ok(policy) => return Some(policy),
+        Ok(policy) => return (specs.len() == roles.written.len()).then_some(policy),
         Err(errors) => errors,
     };
-    for error in errors {
-        let (RoleError::Duplicate(key) | RoleError::Cycle(key) | RoleError::UnknownBase { role: key, .. }) = &error;
-        let place = roles.iter().find(|(_, role)| role.key == *key).map_or(&Place::Nowhere, |(place, _)| place);
-        let help = match &error {
-            RoleError::UnknownBase { extends, .. } => suggestion(extends.as_str(), &keys(specs.iter())),
+    // A role that extends one in disorder is told the same fault again.
+    let again = |(at, error): &(usize, &RoleError)| errors[..*at].contains(error);
+    for (_, error) in errors.iter().enumerate().filter(|error| !again(error)) {
+        let (RoleError::Duplicate(key) | RoleError::Cycle(key) | RoleError::UnknownBase { role: key, .. }) = error;
+        let place = roles.ready.iter().find(|(_, role)| role.key == *key).map_or(&Place::Nowhere, |(place, _)| place);
+        let help = match error {
+            RoleError::UnknownBase { extends, .. } if roles.knows(extends) => continue,
+            RoleError::UnknownBase { extends, .. } => suggestion(extends.as_str(), &roles.written),
             RoleError::Duplicate(_) => "keep one of them".to_owned(),
             RoleError::Cycle(_) => "let one of the roles extend nothing".to_owned(),
         };
@@ -55,66 +67,50 @@ pub(super) fn policy(roles: &[(Place, RoleSpec)], reader: &mut Reader<'_>) -> Op
     None
 }
 
-fn keys<'a>(roles: impl Iterator<Item = &'a RoleSpec>) -> Vec<&'a str> {
-    roles.map(|role| role.key.as_str()).collect()
+impl Roles {
+    fn knows(&self, key: &RoleKey) -> bool {
+        self.written.iter().any(|written| written == key.as_str())
+    }
 }
 
 /// `[[default_roles]]`
 pub(super) fn default_roles(
     root: &mut Table<'_>,
     hosts: &Hosts,
-    roles: &[&RoleSpec],
+    roles: &Roles,
     reader: &mut Reader<'_>,
 ) -> Vec<DefaultRole> {
     let tables = root.tables("default_roles", reader);
     tables.into_iter().filter_map(|table| default_role(table, hosts, roles, reader)).collect()
 }
 
-fn default_role(
-    mut table: Table<'_>,
-    hosts: &Hosts,
-    roles: &[&RoleSpec],
-    reader: &mut Reader<'_>,
-) -> Option<DefaultRole> {
+fn default_role(mut table: Table<'_>, hosts: &Hosts, roles: &Roles, reader: &mut Reader<'_>) -> Option<DefaultRole> {
     let kind =
         table.required("kind", "\"internal\"", reader, word(&[("internal", Kind::Internal), ("client", Kind::Client)]));
     let role = table.required("role", "\"viewer\"", reader, known_role(roles));
     let host = table.optional("host", reader, known_host(hosts));
-    let tenant = table.optional("tenant", reader, known_tenant(hosts));
+    let tenant = table.optional("tenant", reader, known_tenant(hosts, host.as_ref()));
     let host_role = table.optional("host_role", reader, text);
     table.finish(reader);
     Some(DefaultRole { host, tenant, kind: kind?, host_role, role: role? })
 }
 
 /// `[[grants]]`
-pub(super) fn grants(
-    root: &mut Table<'_>,
-    hosts: &Hosts,
-    roles: &[&RoleSpec],
-    reader: &mut Reader<'_>,
-) -> Vec<ConfigGrant> {
+pub(super) fn grants(root: &mut Table<'_>, hosts: &Hosts, roles: &Roles, reader: &mut Reader<'_>) -> Vec<ConfigGrant> {
     let tables = root.tables("grants", reader);
     tables.into_iter().filter_map(|table| grant(table, hosts, roles, reader)).collect()
 }
 
-fn grant(mut table: Table<'_>, hosts: &Hosts, roles: &[&RoleSpec], reader: &mut Reader<'_>) -> Option<ConfigGrant> {
+fn grant(mut table: Table<'_>, hosts: &Hosts, roles: &Roles, reader: &mut Reader<'_>) -> Option<ConfigGrant> {
     let place = table.place.clone();
-    let host = match (table.optional("host", reader, known_host(hosts)), hosts) {
-        (Some(host), _) => Some(host),
-        (None, [(_, only)]) if !table.has("host") => Some(only.name().clone()),
-        (None, _) => {
-            if !table.has("host") && hosts.len() > 1 {
-                reader.error(
-                    &place,
-                    &table.key("host"),
-                    "several hosts are configured, and the grant names none",
-                    "write host = \"…\"",
-                );
-            }
-            None
-        }
-    };
-    let tenant = table.required("tenant", "\"workspace id\"", reader, known_tenant(hosts));
+    let mut host = table.optional("host", reader, known_host(hosts));
+    if !table.has("host") && hosts.written.len() == 1 {
+        host = hosts.ready.first().map(|only| only.name().clone());
+    } else if !table.has("host") && hosts.written.len() > 1 {
+        let message = "several hosts are configured, and the grant names none";
+        reader.error(&place, &table.key("host"), message, "write host = \"…\"");
+    }
+    let tenant = table.required("tenant", "\"workspace id\"", reader, known_tenant(hosts, host.as_ref()));
     let subject = table.required("subject", "\"the host's id of the person\"", reader, |node| {
         id(node, |id| SubjectId::new(&id.to_ascii_lowercase()))
     });
@@ -125,7 +121,7 @@ fn grant(mut table: Table<'_>, hosts: &Hosts, roles: &[&RoleSpec], reader: &mut 
     let scope = match (project, organization) {
         (Some(_), Some(_)) => {
             reader.error(
-                &place,
+                &table.place_of("project"),
                 &table.key("project"),
                 "a grant counts in a project or in an organization, not in both",
                 "write two grants, or remove one of the keys",
@@ -143,6 +139,7 @@ fn grant(mut table: Table<'_>, hosts: &Hosts, roles: &[&RoleSpec], reader: &mut 
 
 /// `[permissions]`
 pub(super) fn permissions(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Permissions {
+    let before = reader.errors();
     let mut table = root.table("permissions", reader);
     let source = |node: &Node| match text(node) {
         Ok(source) if source == "config" => Ok(()),
@@ -155,6 +152,15 @@ pub(super) fn permissions(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Perm
     }
     let serves_stale = table.or("on_outage", false, reader, word(&[("deny", false), ("serve_stale", true)]));
     let stale_for = table.or("stale_for", Duration::ZERO, reader, duration(Duration::ZERO, Duration::from_hours(24)));
+    if serves_stale == stale_for.is_zero() && reader.errors() == before {
+        let help = "write on_outage = \"serve_stale\" and a time, or leave both out";
+        let (message, key) = if serves_stale {
+            ("`serve_stale` serves nothing without stale_for", "on_outage")
+        } else {
+            ("stale_for has no effect without on_outage = \"serve_stale\"", "stale_for")
+        };
+        reader.warning(&table.place_of(key), &table.key(key), message, help);
+    }
     table.finish(reader);
     let on_outage = if serves_stale { OnOutage::ServeStale(stale_for) } else { OnOutage::Deny };
     Permissions { on_outage }
@@ -181,43 +187,40 @@ fn role_key(node: &Node) -> Result<RoleKey, Fault> {
     id(node, RoleKey::new)
 }
 
-fn known_role<'a>(roles: &'a [&RoleSpec]) -> impl Fn(&Node) -> Result<RoleKey, Fault> + 'a {
+fn known_role(roles: &Roles) -> impl Fn(&Node) -> Result<RoleKey, Fault> + '_ {
     move |node| {
         let key = role_key(node)?;
-        if roles.iter().any(|role| role.key == key) {
+        if roles.knows(&key) {
             return Ok(key);
         }
-        fault(format!("there is no role `{key}`"), suggestion(key.as_str(), &keys(roles.iter().copied())))
+        fault(format!("there is no role `{key}`"), suggestion(key.as_str(), &roles.written))
     }
 }
 
 fn known_host(hosts: &Hosts) -> impl Fn(&Node) -> Result<HostName, Fault> + '_ {
     move |node| {
         let name = text(node)?;
-        let names: Vec<&HostName> = hosts.iter().map(|(_, host)| host.name()).collect();
-        let found = names.iter().find(|known| known.as_str() == name);
-        let known: Vec<&str> = names.iter().map(|known| known.as_str()).collect();
-        found.map_or_else(
-            || fault(format!("there is no [hosts.{name}]"), suggestion(&name, &known)),
-            |host| Ok((*host).clone()),
-        )
+        match HostName::new(&name) {
+            Ok(host) if hosts.written.contains(&name) => Ok(host),
+            _ => fault(format!("there is no [hosts.{name}]"), suggestion(&name, &hosts.written)),
+        }
     }
 }
 
-/// A workspace that no host serves can hold nothing.
-fn known_tenant(hosts: &Hosts) -> impl Fn(&Node) -> Result<TenantId, Fault> + '_ {
+/// In a workspace that its host does not serve nobody can hold anything. Nobody knows what a host in disorder serves.
+fn known_tenant<'a>(hosts: &'a Hosts, host: Option<&'a HostName>) -> impl Fn(&Node) -> Result<TenantId, Fault> + 'a {
     move |node| {
         let tenant = id(node, |id| TenantId::new(&id.to_ascii_lowercase()))?;
-        let serves = |host: &HostSettings| match host {
-            HostSettings::Assembly(settings) => settings.tenants.contains(&tenant),
+        let serves = |settings: &HostSettings| match settings {
+            HostSettings::Assembly(settings) => {
+                host.is_none_or(|host| settings.name == *host) && settings.tenants.contains(&tenant)
+            }
         };
-        if hosts.is_empty() || hosts.iter().any(|(_, host)| serves(host)) {
+        if hosts.ready.len() < hosts.written.len() || hosts.ready.iter().any(serves) || hosts.written.is_empty() {
             return Ok(tenant);
         }
-        fault(
-            format!("no host serves the tenant `{tenant}`"),
-            "list it under `tenants` of its host, or correct it here",
-        )
+        let who = host.map_or_else(|| "no host serves".to_owned(), |host| format!("[hosts.{host}] does not serve"));
+        fault(format!("{who} the tenant `{tenant}`"), "list it under `tenants` of its host, or correct it here")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HostSettings;
 use super::document::Node;
 use super::problem::Place;
-use super::reader::{Fault, Reader, Table, duration, fault, list, number, suggestion, text, word};
+use super::reader::{Fault, Reader, Table, duration, fault, number, suggestion, text, word};
 use crate::access::{HostName, Origin, OriginPattern, PreviewRule, TenantId};
 use crate::hosts::assembly::{ApiBudget, AssemblySettings, ConfirmMode};
 
@@ -19,10 +19,16 @@ const ASSEMBLY_ORIGINS: [&str; 3] =
 /// The longest time that makes sense for any of these.
 const MOST: Duration = Duration::from_hours(24 * 30);
 
-/// The hosts that are in order, each with its place.
-pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<(Place, HostSettings)> {
+/// The hosts that are in order, and the names of all. One that is in disorder is not unknown to those who name it.
+pub(super) struct Hosts {
+    pub(super) ready: Vec<HostSettings>,
+    pub(super) written: Vec<String>,
+}
+
+pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Hosts {
+    let before = reader.errors();
     let tables = root.named_tables("hosts", reader);
-    if tables.is_empty() {
+    if tables.is_empty() && reader.errors() == before {
         reader.error(
             &Place::Nowhere,
             "hosts",
@@ -30,14 +36,20 @@ pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<(Place,
             "write [hosts.assembly] with platform = \"assembly\"",
         );
     }
-    tables.into_iter().filter_map(|(name, table)| host(name, table, reader)).collect()
+    let written = tables.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let ready = tables.into_iter().filter_map(|(name, table)| host(name, table, reader)).collect();
+    Hosts { ready, written }
 }
 
-fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<(Place, HostSettings)> {
-    let (place, path) = (table.place.clone(), table.path.clone());
+fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<HostSettings> {
     let host = HostName::new(name);
     if let Err(error) = &host {
-        reader.error(&place, &path, format!("`{name}` cannot name a host: it {error}"), "choose another name");
+        reader.error(
+            &table.place,
+            &table.path,
+            format!("`{name}` cannot name a host: it {error}"),
+            "choose another name",
+        );
     }
     let known = |node: &Node| {
         let platform = text(node)?;
@@ -48,20 +60,18 @@ fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<(Pl
         }
     };
     let platform = table.required("platform", "\"assembly\"", reader, known);
-    let settings = platform.and_then(|()| assembly(host.ok()?, &mut table, reader));
-    if platform.is_some() {
-        table.finish(reader);
+    // Where the platform is missing, the only one there is lets the other problems be seen too.
+    if platform.is_none() && table.has("platform") {
+        return None;
     }
-    Some((place, HostSettings::Assembly(settings?)))
+    let settings = assembly(host.ok()?, &mut table, reader);
+    table.finish(reader);
+    platform.and(settings).map(HostSettings::Assembly)
 }
 
 fn assembly(name: HostName, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<AssemblySettings> {
-    let (place, key) = (table.place.clone(), table.key("api_key"));
-    if !table.has("api_key") {
-        reader.error(&place, &key, format!("{key} is missing"), "write api_key = { env = \"ASSEMBLY_API_KEY\" }");
-    }
-    let api_key = table.secret("api_key", reader);
-    let tenants = table.required("tenants", "[\"workspace id\"]", reader, tenants);
+    let api_key = table.secret("api_key", "ASSEMBLY_API_KEY", reader);
+    let tenants = tenants(table, reader);
     let least = Duration::from_secs(1);
     let default_origins = || ASSEMBLY_ORIGINS.iter().filter_map(|text| OriginPattern::parse(text).ok()).collect();
     let (hour, ten_minutes) = (Duration::from_hours(1), Duration::from_mins(10));
@@ -73,7 +83,7 @@ fn assembly(name: HostName, table: &mut Table<'_>, reader: &mut Reader<'_>) -> O
     let outage_grace = table.or("outage_grace", hour, reader, duration(Duration::ZERO, MOST));
     let api_budget = budget(table.table("api_budget", reader), reader);
     let api_url = table.or("api_url", "https://api.assembly.com".to_owned(), reader, api_url);
-    let origins = table.optional("origins", reader, list(pattern)).unwrap_or_else(default_origins);
+    let origins = table.list("origins", reader, pattern).unwrap_or_else(default_origins);
     let max_token_age = table.or("max_token_age", ten_minutes, reader, duration(least, MOST));
     let preview = table.or("preview", PreviewRule::ReadOnly, reader, preview);
     let _ = table.optional("forward_token", reader, forward_token);
@@ -101,25 +111,32 @@ fn budget(mut table: Table<'_>, reader: &mut Reader<'_>) -> ApiBudget {
     ApiBudget { per_second, per_month }
 }
 
-fn tenants(node: &Node) -> Result<Vec<TenantId>, Fault> {
-    let workspace = |node: &Node| {
-        let written = text(node)?;
-        let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
-        let is_uuid = written.len() == 36
-            && written
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() });
-        match TenantId::new(&written.to_ascii_lowercase()) {
-            Ok(id) if is_uuid => Ok(id),
-            _ => fault(
-                format!("`{written}` is no workspace id"),
-                "a workspace id is a UUID; Assembly shows it in the app's settings",
-            ),
-        }
-    };
-    let tenants = list(workspace)(node)?;
-    if tenants.is_empty() { fault("no workspace is served", "list the ids of the workspaces") } else { Ok(tenants) }
+fn tenants(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Vec<TenantId>> {
+    let tenants = table.list("tenants", reader, tenant);
+    if table.has("tenants") && tenants.as_ref().is_none_or(|tenants| !tenants.is_empty()) {
+        return tenants;
+    }
+    let key = table.key("tenants");
+    reader.error(
+        &table.place_of("tenants"),
+        &key,
+        format!("{key} names no workspace"),
+        "write tenants = [\"workspace id\"]; all others are refused",
+    );
+    None
+}
+
+fn tenant(node: &Node) -> Result<TenantId, Fault> {
+    let written = text(node)?;
+    let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    let fits = |(at, byte): (usize, u8)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    match TenantId::new(&written.to_ascii_lowercase()) {
+        Ok(id) if written.len() == 36 && written.bytes().enumerate().all(fits) => Ok(id),
+        _ => fault(
+            format!("`{written}` is no workspace id"),
+            "a workspace id is a UUID; Assembly shows it in the app's settings",
+        ),
+    }
 }
 
 /// The API key is sent there: only to https, or to a simulated platform on this machine.

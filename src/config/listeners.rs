@@ -1,5 +1,6 @@
 //! The sections about sockets, keys and bounds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -7,8 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
 
 use super::document::{Node, Value};
-use super::problem::Place;
-use super::reader::{Fault, Reader, Table, address, boolean, duration, fault, list, number, origin, size, text, word};
+use super::reader::{
+    Fault, Reader, Table, address, boolean, duration, fault, number, origin, size, suggestion, text, word,
+};
 use super::{Admin, Identity, Server, Session, Telemetry, units};
 use crate::access::Origin;
 use crate::gateway::{IdentityHeaders, Limits, UpstreamAddress, UpstreamSettings};
@@ -69,7 +71,7 @@ pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Se
             .or_else(single)
             .or_else(|_| fault(format!("`{written}` is no network"), "write a CIDR such as \"10.0.0.0/8\""))
     };
-    let trusted_proxies = table.or("trusted_proxies", Vec::new(), reader, list(net));
+    let trusted_proxies = table.list("trusted_proxies", reader, net).unwrap_or_default();
     let drain = table.or("drain", 20 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let drain_delay = table.or("drain_delay", 5 * SECOND, reader, duration(Duration::ZERO, HOUR));
     not_yet(&mut table, "tls", reader);
@@ -134,40 +136,15 @@ fn upstream_url(node: &Node) -> Result<(UpstreamAddress, String), Fault> {
 
 pub(super) fn session(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Session> {
     let mut table = root.table("session", reader);
-    let place = table.place.clone();
-    let given = table.has("keys");
-    let mut keys: Vec<(String, Secret)> = Vec::new();
-    for mut entry in table.tables("keys", reader) {
-        let id = entry.required("id", "\"k1\"", reader, key_id);
-        let path = entry.key("secret");
-        let at = entry.place.clone();
-        if !entry.has("secret") {
-            reader.error(
-                &at,
-                &path,
-                format!("{path} is missing"),
-                "write secret = { env = \"VESTIBULE_SESSION_KEY\" }",
-            );
-        }
-        let secret = entry.secret("secret", reader).and_then(|secret| session_key(&secret, &at, &path, reader));
-        entry.finish(reader);
-        if let (Some(id), Some(secret)) = (id, secret) {
-            if keys.iter().any(|(known, _)| *known == id) {
-                reader.error(&at, &path, format!("two keys have the id `{id}`"), "give each key an id of its own");
-            }
-            keys.push((id, secret));
-        }
-    }
-    if !given {
-        let help = "write keys = [{ id = \"k1\", secret = { env = \"VESTIBULE_SESSION_KEY\" } }]; `vestibule keys generate session` makes one";
-        reader.error(&place, "session.keys", "session.keys is missing", help);
-    }
+    let keys = session_keys(&mut table, reader);
+    let before = reader.errors();
     let idle = table.or("idle", HOUR, reader, duration(SECOND, 30 * DAY));
     let absolute = table.or("absolute", 12 * HOUR, reader, duration(SECOND, 30 * DAY));
-    if absolute < idle {
+    if absolute < idle && reader.errors() == before {
+        let key = if table.has("absolute") { "absolute" } else { "idle" };
         reader.error(
-            &place,
-            "session.absolute",
+            &table.place_of(key),
+            &table.key(key),
             "session.absolute ends before session.idle",
             format!("write an absolute time of at least {}", units::show(idle)),
         );
@@ -184,8 +161,35 @@ fn key_id(node: &Node) -> Result<String, Fault> {
     if fits { Ok(id) } else { fault("this is no key id", "write 1 to 32 letters, digits, `-`, `_`") }
 }
 
+fn session_keys(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<(String, Secret)> {
+    let before = reader.errors();
+    let entries = table.tables("keys", reader);
+    if entries.is_empty() && reader.errors() == before {
+        let help = "write keys = [{ id = \"k1\", secret = { env = \"VESTIBULE_SESSION_KEY\" } }]; `vestibule keys generate session` makes one";
+        let message = if table.has("keys") { "session.keys holds no key" } else { "session.keys is missing" };
+        reader.error(&table.place_of("keys"), "session.keys", message, help);
+    }
+    let mut ids: Vec<String> = Vec::new();
+    let mut keys = Vec::new();
+    for mut entry in entries {
+        let id = entry.required("id", "\"k1\"", reader, key_id);
+        let secret = entry.secret("secret", "VESTIBULE_SESSION_KEY", reader);
+        let secret = secret.and_then(|secret| session_key(&secret, &entry, reader));
+        let (place, path) = (entry.place_of("id"), entry.key("id"));
+        entry.finish(reader);
+        let Some(id) = id else { continue };
+        if ids.contains(&id) {
+            reader.error(&place, &path, format!("two keys have the id `{id}`"), "give each key an id of its own");
+        }
+        ids.push(id.clone());
+        keys.extend(secret.map(|secret| (id, secret)));
+    }
+    keys
+}
+
 /// 64 hex digits or base64url of 32 bytes.
-fn session_key(secret: &Secret, place: &Place, key: &str, reader: &mut Reader<'_>) -> Option<Secret> {
+fn session_key(secret: &Secret, entry: &Table<'_>, reader: &mut Reader<'_>) -> Option<Secret> {
+    let (place, key) = (&entry.place_of("secret"), &entry.key("secret"));
     let text = secret.expose();
     let mut bytes = vec![0; 32];
     let decoded = match text.len() {
@@ -221,12 +225,7 @@ pub(super) fn identity(root: &mut Table<'_>, public_url: Option<&Origin>, reader
         for item in items {
             match reader.secret(item) {
                 Ok(key) => assertion_keys.push(key),
-                Err(Fault { message, help }) => reader.error(
-                    &item.place,
-                    "identity.assertion.keys",
-                    format!("identity.assertion.keys: {message}"),
-                    help,
-                ),
+                Err(fault) => reader.fault(&item.place, "identity.assertion.keys", fault),
             }
         }
     }
@@ -255,23 +254,31 @@ fn headers(mut table: Table<'_>, reader: &mut Reader<'_>) -> IdentityHeaders {
         ("name", &mut names.name),
         ("email", &mut names.email),
     ];
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     for (key, slot) in slots {
         if let Some(name) = table.optional(key, reader, header_name) {
             *slot = name;
+        }
+        if let Some(other) = taken.insert(slot.to_string(), key) {
+            let given = if table.has(key) { key } else { other };
+            let message = format!("`{slot}` is the header of `{other}` and of `{key}`");
+            reader.error(&table.place_of(given), &table.key(given), message, "give each a name of its own");
         }
     }
     table.finish(reader);
     names
 }
 
-/// A header of our own choice must not be one that HTTP or the app already has.
+/// A header of our own choice must not be one that HTTP or the app already has, or that says where a request came from.
 fn header_name(node: &Node) -> Result<HeaderName, Fault> {
     let written = text(node)?;
     let name = HeaderName::from_bytes(written.as_bytes()).ok();
     let fits = |name: &HeaderName| {
-        name.as_str().starts_with("x-") && name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        let name = name.as_str();
+        let ours = name.starts_with("x-forwarded-") || name == "x-request-id";
+        !ours && name.starts_with("x-") && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    let help = "write a name that begins with `X-`, of letters, digits and `-`";
+    let help = "write a name that begins with `X-`, of letters, digits and `-`; not X-Request-Id or X-Forwarded-…";
     name.filter(fits).map_or_else(|| fault(format!("`{written}` cannot be an identity header"), help), Ok)
 }
 
@@ -293,19 +300,10 @@ pub(super) fn admin(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Adm
         }
     };
     let listen = table.or("listen", ([127, 0, 0, 1], 9901).into(), reader, loopback);
-    let place = table.place.clone();
-    if !table.has("token") {
-        reader.error(
-            &place,
-            "admin.token",
-            "admin.token is missing",
-            "write token = { env = \"VESTIBULE_ADMIN_TOKEN\" }",
-        );
-    }
-    let token = table.secret("token", reader);
+    let token = table.secret("token", "VESTIBULE_ADMIN_TOKEN", reader);
     if token.as_ref().is_some_and(|token| token.expose().len() < 24) {
         reader.error(
-            &place,
+            &table.place_of("token"),
             "admin.token",
             "admin.token has fewer than 24 characters",
             "make one with `vestibule keys generate session`",
@@ -372,16 +370,23 @@ pub(super) fn telemetry(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Teleme
     let mut table = root.table("telemetry", reader);
     let format =
         table.or("format", LogFormat::Json, reader, word(&[("json", LogFormat::Json), ("text", LogFormat::Text)]));
-    let filter = |node: &Node| {
-        let written = text(node)?;
-        let parsed = tracing_subscriber::EnvFilter::try_new(&written);
-        parsed.map_or_else(
-            |_| fault(format!("`{written}` is no log filter"), "write error, warn, info, debug or trace"),
-            |_| Ok(written.clone()),
-        )
-    };
-    let level = table.or("level", "info".to_owned(), reader, filter);
+    let level = table.or("level", "info".to_owned(), reader, log_filter);
     not_yet(&mut table, "otlp", reader);
     table.finish(reader);
     Telemetry { format, level }
+}
+
+/// A bare word that is no level would be the name of a module, and silence everything else.
+fn log_filter(node: &Node) -> Result<String, Fault> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let written = text(node)?;
+    for part in written.split(',').map(str::trim).filter(|part| !part.contains('=')) {
+        if !LEVELS.contains(&part) {
+            return fault(format!("`{part}` is no log level"), suggestion(part, &LEVELS));
+        }
+    }
+    match tracing_subscriber::EnvFilter::try_new(&written) {
+        Ok(_) => Ok(written),
+        Err(_) => fault(format!("`{written}` is no log filter"), "write a level, or such as \"info,vestibule=debug\""),
+    }
 }

@@ -48,6 +48,15 @@ pub struct Problems {
     list: Vec<Problem>,
 }
 
+impl Problem {
+    fn variable(&self) -> Option<&str> {
+        match &self.place {
+            Place::Environment(name) => Some(name),
+            Place::File(_) | Place::Nowhere => None,
+        }
+    }
+}
+
 impl Problems {
     pub(super) fn new(text: &str, file: &Path) -> Self {
         Self { text: text.to_owned(), file: file.to_owned(), list: Vec::new() }
@@ -76,7 +85,8 @@ impl Problems {
     /// The warnings as sentences.
     pub(super) fn warnings(&self) -> Vec<String> {
         let warnings = self.list.iter().filter(|problem| problem.severity == Severity::Warning);
-        warnings.map(|problem| format!("{}: {} ({})", self.location(problem), problem.message, problem.help)).collect()
+        let place = |problem| self.location(problem).unwrap_or_default();
+        warnings.map(|problem| format!("{}: {} ({})", place(problem), problem.message, problem.help)).collect()
     }
 
     pub(super) fn sorted(mut self) -> Self {
@@ -88,15 +98,18 @@ impl Problems {
         self
     }
 
-    /// For programs: a list of objects with `severity`, `file`, `line`, `column`, `key`, `message`, `help`.
+    /// For programs: a list of objects with `severity`, `file`, `line`, `column`, `variable`, `key`, `message`, `help`.
+    /// A problem of an environment variable has its name and no line.
     pub fn to_json(&self) -> String {
         let object = |problem: &Problem| {
-            let position = self.position(problem);
+            let position = self.position(&problem.place);
+            let file = problem.variable().is_none().then_some(&self.file);
             json!({
                 "severity": word(problem.severity),
-                "file": self.file,
+                "file": file,
                 "line": position.map(|(line, _)| line),
                 "column": position.map(|(_, column)| column),
+                "variable": problem.variable(),
                 "key": problem.key,
                 "message": problem.message,
                 "help": problem.help,
@@ -105,38 +118,62 @@ impl Problems {
         json!({ "problems": self.list.iter().map(object).collect::<Vec<_>>() }).to_string()
     }
 
-    fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
-        let Place::File(range) = &problem.place else { return None };
+    /// The line of a place, to be named in another problem.
+    pub(super) fn line(&self, place: &Place) -> Option<usize> {
+        self.position(place).map(|(line, _)| line)
+    }
+
+    fn position(&self, place: &Place) -> Option<(usize, usize)> {
+        let Place::File(range) = place else { return None };
         let before = self.text.get(..range.start)?;
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         Some((line, column))
     }
 
-    fn location(&self, problem: &Problem) -> String {
-        match (&problem.place, self.position(problem)) {
-            (Place::Environment(name), _) => format!("environment: {name}"),
-            (_, Some((line, column))) => format!("{}:{line}:{column}", self.file.display()),
-            (_, None) => self.file.display().to_string(),
+    /// `None` where there is not even a file.
+    fn location(&self, problem: &Problem) -> Option<String> {
+        if let Some(name) = problem.variable() {
+            return Some(format!("environment: {name}"));
         }
+        let file = self.file.display();
+        let position = self.position(&problem.place).map(|(line, column)| format!("{file}:{line}:{column}"));
+        position.or_else(|| (!self.file.as_os_str().is_empty()).then(|| file.to_string()))
     }
 
-    /// The line, and a mark under the value. Nothing is shown of a line that states a secret.
+    /// The line, and a mark under the value. What stands beside the value may be a secret, so it is shown as dots.
     fn excerpt(&self, problem: &Problem) -> Option<String> {
-        let (Place::File(range), (line, column)) = (&problem.place, self.position(problem)?) else { return None };
+        let (Place::File(range), (line, column)) = (&problem.place, self.position(&problem.place)?) else {
+            return None;
+        };
         let source = self.text.lines().nth(line - 1)?;
-        if states_a_secret(&problem.key) {
-            return Some(format!("{line:>4} | (not shown)"));
-        }
         let room = source.chars().count().saturating_sub(column - 1).max(1);
         let width = self.text.get(range.clone()).map_or(1, |text| text.chars().count()).clamp(1, room);
-        Some(format!("{line:>4} | {source}\n     | {}{}", " ".repeat(column - 1), "^".repeat(width)))
+        // Without a key this is a fault of syntax, and nobody knows what the value would have been; a whole list or table
+        // may hold a secret somewhere.
+        let is_whole = self.text.get(range.clone()).is_some_and(|text| text.starts_with(['[', '{']));
+        let hidden = problem.key.is_empty() || is_whole || states_a_secret(&problem.key);
+        let marked = if hidden { 0..0 } else { column - 1..column - 1 + width };
+        let shown = dotted(source, &marked);
+        Some(format!("{line:>4} | {shown}\n     | {}{}", " ".repeat(column - 1), "^".repeat(width)))
     }
 }
 
+/// Behind the first `=`, letters and digits outside of the range become dots; without a `=`, all outside of it do.
+fn dotted(line: &str, shown: &Range<usize>) -> String {
+    let keys_end = line.find('=').map_or(0, |at| line[..at].chars().count());
+    let is_header = line.trim_start().starts_with('[') && !line.contains(['"', '\'', '=']);
+    let dot = |(at, c): (usize, char)| {
+        let open = at < keys_end || is_header || shown.contains(&at) || !c.is_alphanumeric();
+        if open { c } else { '·' }
+    };
+    line.chars().enumerate().map(dot).collect()
+}
+
 fn states_a_secret(key: &str) -> bool {
-    let last = key.rsplit('.').next().unwrap_or_default();
-    matches!(last, "api_key" | "secret" | "token" | "assertion" | "keys") || last.contains("password")
+    let name = key.rsplit('.').next().unwrap_or_default();
+    let name = name.split('[').next().unwrap_or_default();
+    matches!(name, "api_key" | "secret" | "token" | "assertion" | "keys") || name.contains("password")
 }
 
 const fn word(severity: Severity) -> &'static str {
@@ -150,7 +187,9 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.list {
             writeln!(f, "{}: {}", word(problem.severity), problem.message)?;
-            writeln!(f, "  --> {}", self.location(problem))?;
+            if let Some(location) = self.location(problem) {
+                writeln!(f, "  --> {location}")?;
+            }
             if let Some(excerpt) = self.excerpt(problem) {
                 writeln!(f, "{excerpt}")?;
             }

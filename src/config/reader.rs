@@ -24,6 +24,9 @@ pub(super) struct Reader<'e> {
     environment: &'e Environment,
     folder: PathBuf,
     problems: Problems,
+    /// Every key that was asked for, whether it was there or not.
+    #[cfg(test)]
+    pub(super) asked: std::collections::BTreeSet<String>,
 }
 
 /// One table that is being read.
@@ -40,7 +43,22 @@ pub(super) fn fault<T>(message: impl Into<String>, help: impl Into<String>) -> R
 
 impl<'e> Reader<'e> {
     pub(super) fn new(environment: &'e Environment, folder: &Path, problems: Problems) -> Self {
-        Self { environment, folder: folder.to_owned(), problems }
+        Self {
+            environment,
+            folder: folder.to_owned(),
+            problems,
+            #[cfg(test)]
+            asked: std::collections::BTreeSet::new(),
+        }
+    }
+
+    /// How many there are so far: what depends on values that are in disorder says nothing of its own.
+    pub(super) fn errors(&self) -> usize {
+        self.problems.errors()
+    }
+
+    pub(super) fn line(&self, place: &Place) -> Option<usize> {
+        self.problems.line(place)
     }
 
     pub(super) fn into_problems(self) -> Problems {
@@ -64,7 +82,7 @@ impl<'e> Reader<'e> {
         self.problems.add(Severity::Warning, place, key, message.into(), help.into());
     }
 
-    fn fault(&mut self, place: &Place, key: &str, fault: Fault) {
+    pub(super) fn fault(&mut self, place: &Place, key: &str, fault: Fault) {
         self.error(place, key, format!("{key}: {}", fault.message), fault.help);
     }
 
@@ -82,7 +100,7 @@ impl<'e> Reader<'e> {
     pub(super) fn secret(&mut self, node: &Node) -> Result<Secret, Fault> {
         let help = "write { env = \"NAME\" } or { file = \"path\" }";
         let Value::Table(table) = &node.value else {
-            return fault("a secret does not stand in the file itself", help);
+            return fault("a secret is named here, not written out", help);
         };
         let source = table.iter().next().filter(|_| table.len() == 1).map(|(key, value)| (key.as_str(), &value.value));
         let secret = match source {
@@ -174,8 +192,14 @@ impl<'d> Table<'d> {
         self.optional(key, reader, read)
     }
 
-    pub(super) fn secret(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<Secret> {
-        let node = self.node(key)?;
+    /// A secret that must be there; `example` is the variable that a remedy names.
+    pub(super) fn secret(&mut self, key: &'static str, example: &str, reader: &mut Reader<'_>) -> Option<Secret> {
+        let Some(node) = self.node(key) else {
+            let path = self.key(key);
+            let help = format!("write {key} = {{ env = \"{example}\" }}");
+            reader.error(&self.place, &path, format!("{path} is missing"), help);
+            return None;
+        };
         match reader.secret(node) {
             Ok(secret) => Some(secret),
             Err(fault) => {
@@ -194,6 +218,33 @@ impl<'d> Table<'d> {
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
+    }
+
+    /// Where a key's value stands; the table's own place if it is left out.
+    pub(super) fn place_of(&self, key: &str) -> Place {
+        self.entries.get(key).map_or(&self.place, |node| &node.place).clone()
+    }
+
+    /// A list whose items are read alike, each with its own problems.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        reader: &mut Reader<'_>,
+        read: impl Fn(&Node) -> Result<T, Fault>,
+    ) -> Option<Vec<T>> {
+        let items = self.optional(key, reader, |node| match &node.value {
+            Value::List(items) => Ok(items.clone()),
+            other => fault(format!("must be a list, not {}", other.kind()), "write [\"one\", \"two\"]"),
+        })?;
+        let path = self.key(key);
+        let mut read_items = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match read(item) {
+                Ok(value) => read_items.push(value),
+                Err(fault) => reader.fault(&item.place, &format!("{path}[{index}]"), fault),
+            }
+        }
+        (read_items.len() == items.len()).then_some(read_items)
     }
 
     /// `[[key]]`, in order.
@@ -225,17 +276,14 @@ impl<'d> Table<'d> {
 
     /// Complains about every key that nobody asked for.
     pub(super) fn finish(self, reader: &mut Reader<'_>) {
+        #[cfg(test)]
+        reader.asked.extend(self.asked.iter().map(|key| self.key(key)));
         for (name, node) in &self.entries {
             if !self.asked.contains(name) {
                 let path = self.key(name);
                 let section =
                     if self.path.is_empty() { "the configuration".to_owned() } else { format!("[{}]", self.path) };
-                reader.error(
-                    &node.place,
-                    &path,
-                    format!("{section} has no key `{name}`"),
-                    suggestion(name, &self.asked),
-                );
+                reader.error(&node.key, &path, format!("{section} has no key `{name}`"), suggestion(name, &self.asked));
             }
         }
     }
@@ -337,13 +385,5 @@ pub(super) fn word<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&N
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let found = choices.iter().find(|(word, _)| *word == written).map(|(_, value)| *value);
         found.map_or_else(|| fault(format!("`{written}` is not understood"), suggestion(&written, &words)), Ok)
-    }
-}
-
-/// A list whose every item is read alike; the first fault ends it.
-pub(super) fn list<T>(read: impl Fn(&Node) -> Result<T, Fault>) -> impl Fn(&Node) -> Result<Vec<T>, Fault> {
-    move |node| match &node.value {
-        Value::List(items) => items.iter().map(&read).collect(),
-        other => fault(format!("must be a list, not {}", other.kind()), "write [\"one\", \"two\"]"),
     }
 }

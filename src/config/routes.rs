@@ -2,40 +2,34 @@
 
 use http::Method;
 
-use super::access::permission;
+use super::access::{Roles, permission};
 use super::document::{Node, Value};
-use super::problem::Place;
-use super::reader::{Fault, Reader, Table, fault, list, size, suggestion, text, word};
-use crate::access::{Access, Permission, Policy, RoleSpec, RouteName};
-use crate::gateway::{PathPattern, ProjectSource, RouteSpec, Routes};
+use super::reader::{Fault, Reader, Table, fault, size, suggestion, text, word};
+use crate::access::{Access, Permission, RouteName};
+use crate::gateway::{PathPattern, ProjectSource, RouteProblem, RouteSpec, Routes};
 
 /// The methods that a route can list.
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
-/// All routes, checked against each other and against the roles.
-pub(super) fn read(
-    root: &mut Table<'_>,
-    policy: Option<&Policy>,
-    roles: &[&RoleSpec],
-    reader: &mut Reader<'_>,
-) -> Option<Routes> {
+/// All routes, checked against each other and against the roles, where those are in order.
+pub(super) fn read(root: &mut Table<'_>, roles: Option<&Roles>, reader: &mut Reader<'_>) -> Option<Routes> {
+    let before = reader.errors();
     let tables = root.tables("routes", reader);
     let written = tables.len();
-    if written == 0 {
+    if written == 0 && reader.errors() == before {
         reader.warning(
-            &Place::Nowhere,
+            &root.place_of("routes"),
             "routes",
             "there are no routes, so every path is answered with 404",
             "write [[routes]] with a path and what it requires",
         );
     }
-    let mut places = Vec::new();
+    let mut at = Vec::new();
     let mut specs = Vec::new();
     for table in tables {
-        let place = table.place.clone();
-        if let Some(spec) = route(table, reader) {
-            check_permission(&spec, &place, policy, roles, reader);
-            places.push(place);
+        let place = (table.place.clone(), table.path.clone());
+        if let Some(spec) = route(table, roles, reader) {
+            at.push(place);
             specs.push(spec);
         }
     }
@@ -43,24 +37,31 @@ pub(super) fn read(
     match Routes::new(specs) {
         Ok(routes) => whole.then_some(routes),
         Err(problems) => {
-            for problem in problems {
-                let place = places.get(problem.route).unwrap_or(&Place::Nowhere);
-                reader.error(
-                    place,
-                    "routes",
-                    problem.message,
-                    "see the two routes; the most specific path wins, then the method",
+            for RouteProblem { route, other, message } in problems {
+                let (place, key) = &at[route];
+                let help = other.map_or_else(
+                    || "correct the path or the project of the route".to_owned(),
+                    |other| {
+                        let line =
+                            reader.line(&at[other].0).map_or_else(String::new, |line| format!(" in line {line}"));
+                        format!("see {}{line}; the most specific path wins, then the method", at[other].1)
+                    },
                 );
+                reader.error(place, key, message, help);
             }
             None
         }
     }
 }
 
-fn route(mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<RouteSpec> {
+fn route(mut table: Table<'_>, roles: Option<&Roles>, reader: &mut Reader<'_>) -> Option<RouteSpec> {
     let path = table.required("path", "\"/projects/{project}/**\"", reader, pattern);
-    let methods = table.or("methods", Vec::new(), reader, list(method));
+    let methods = table.list("methods", reader, method);
+    let sound = methods.is_some() == table.has("methods");
     let access = access(&mut table, reader);
+    if let (Some(Access::Require(wanted)), Some(roles)) = (&access, roles) {
+        check_permission(wanted, &table, roles, reader);
+    }
     let project = project(&mut table, path.as_ref(), access.as_ref(), reader);
     let ignore_host_token = table.or("host_token", false, reader, word(&[("consume", false), ("ignore", true)]));
     let request_body = table.optional("request_body", reader, size);
@@ -70,33 +71,44 @@ fn route(mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<RouteSpec> {
             fault(format!("`{written}` cannot name a route: it {error}"), "write letters, digits and `-`")
         })
     });
+    let named = table.has("name");
+    let (place, key) = (table.place.clone(), table.key("name"));
     table.finish(reader);
     let path = path?;
-    let name = name.or_else(|| RouteName::new(&path.to_string()).ok())?;
-    Some(RouteSpec { name, path, methods, access: access?, project: project?, ignore_host_token, request_body })
+    let name = name.or_else(|| RouteName::new(&path.to_string()).ok());
+    if name.is_none() && !named {
+        let message = format!("`{path}` is too long, or has letters too special, to be the route's name too");
+        reader.error(&place, &key, message, "give the route a name, such as name = \"uploads\"");
+    }
+    let methods = methods.unwrap_or_default();
+    sound.then_some(())?;
+    Some(RouteSpec { name: name?, path, methods, access: access?, project: project?, ignore_host_token, request_body })
 }
 
 /// Exactly one of `access` and `require`: a route that says nothing must not be open by accident.
 fn access(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Access> {
-    let (place, key) = (table.place.clone(), table.key("require"));
-    let required = table.optional("require", reader, permission);
-    let open = table.optional("access", reader, word(&[("public", 0), ("authenticated", 1)]));
-    match (table.has("require"), table.has("access")) {
-        (true, true) => {
-            reader.error(&place, &key, "a route has `access` or `require`, not both", "remove one of them");
+    let (require, access) = (table.node("require"), table.node("access"));
+    match (require, access) {
+        (Some(node), Some(_)) => {
+            let key = table.key("require");
+            reader.error(&node.place, &key, "a route has `access` or `require`, not both", "remove one of them");
             None
         }
-        (false, false) => {
+        (None, None) => {
             reader.error(
-                &place,
-                &key,
+                &table.place,
+                &table.key("require"),
                 "the route does not say who may use it",
                 "write require = \"projects:read\", or access = \"authenticated\", or access = \"public\"",
             );
             None
         }
-        (true, false) => required.map(Access::Require),
-        (false, true) => open.map(|open| if open == 0 { Access::Public } else { Access::Authenticated }),
+        (Some(_), None) => table.optional("require", reader, permission).map(Access::Require),
+        (None, Some(_)) => {
+            let open = word(&[("public", true), ("authenticated", false)]);
+            let open = table.optional("access", reader, open)?;
+            Some(if open { Access::Public } else { Access::Authenticated })
+        }
     }
 }
 
@@ -129,27 +141,18 @@ fn project(
     }
 }
 
-/// A permission that no role gives can never be held, which is most likely a typing error.
-fn check_permission(
-    spec: &RouteSpec,
-    place: &Place,
-    policy: Option<&Policy>,
-    roles: &[&RoleSpec],
-    reader: &mut Reader<'_>,
-) {
-    let (Access::Require(wanted), Some(_)) = (&spec.access, policy) else { return };
-    let given: Vec<&Permission> = roles.iter().flat_map(|role| &role.permissions).collect();
+/// A permission that no role names is held by `*` at most, which is most likely a typing error.
+fn check_permission(wanted: &Permission, table: &Table<'_>, roles: &Roles, reader: &mut Reader<'_>) {
+    let given: Vec<&Permission> = roles.ready.iter().flat_map(|(_, role)| &role.permissions).collect();
     if given.contains(&wanted) {
         return;
     }
     let known: Vec<&str> = given.iter().map(|held| held.as_str()).collect();
-    let help = suggestion(wanted.as_str(), &known);
-    reader.error(
-        place,
-        "routes.require",
-        format!("no role gives the permission `{wanted}`"),
-        format!("{help} Otherwise list it under `permissions` of a role."),
-    );
+    let nearest = suggestion(wanted.as_str(), &known);
+    let add = "list it under `permissions` of a role";
+    let help = if known.is_empty() { add.to_owned() } else { format!("{nearest}; else {add}") };
+    let message = format!("no role names the permission `{wanted}`");
+    reader.error(&table.place_of("require"), &table.key("require"), message, help);
 }
 
 fn pattern(node: &Node) -> Result<PathPattern, Fault> {

@@ -3,22 +3,33 @@
 
 use serde_json::{Map, Value, json};
 
-/// One key: path (`*` is a name of the operator's choice, `[]` an item), JSON type, default as written, one sentence.
+/// One key: path (`*` is a name of the operator's choice, `[]` an item), kind, default as written, one sentence. The kind
+/// is a JSON type, or `size` (a string or a number), `strings`, `secret`, `secrets`, `query` (`{ query = "name" }`).
 pub(super) struct Key {
     pub(super) path: &'static str,
+    /// Its table is in disorder without it.
+    pub(super) required: bool,
     pub(super) kind: &'static str,
     pub(super) default: &'static str,
     pub(super) says: &'static str,
 }
 
 const fn key(path: &'static str, kind: &'static str, default: &'static str, says: &'static str) -> Key {
-    Key { path, kind, default, says }
+    Key { path, required: false, kind, default, says }
 }
 
-pub(super) const KEYS: [Key; 86] = [
+const fn required(path: &'static str, kind: &'static str, says: &'static str) -> Key {
+    Key { path, required: true, kind, default: "", says }
+}
+
+pub(super) const KEYS: &[Key] = &[
     key("server.listen", "string", "\"127.0.0.1:8080\"", "Address of the public listener; port 0 picks a free one."),
-    key("server.public_url", "string", "", "Exact origin that the host puts in its iframe; other Host values are 421."),
-    key("server.trusted_proxies", "array", "[]", "CIDRs whose X-Forwarded-For and X-Request-Id are believed."),
+    required(
+        "server.public_url",
+        "string",
+        "Exact origin that the host puts in its iframe; other Host values are 421.",
+    ),
+    key("server.trusted_proxies", "strings", "[]", "CIDRs whose X-Forwarded-For and X-Request-Id are believed."),
     key("server.drain", "string", "\"20s\"", "After SIGTERM, open connections get this long to finish."),
     key(
         "server.drain_delay",
@@ -26,7 +37,11 @@ pub(super) const KEYS: [Key; 86] = [
         "\"5s\"",
         "Before that, readyz is 503 for this long while connections are still accepted.",
     ),
-    key("upstream.url", "string", "", "Where the app listens: http://HOST:PORT, a path prefix allowed, or unix:/path."),
+    required(
+        "upstream.url",
+        "string",
+        "Where the app listens: http://HOST:PORT, a path prefix allowed, or unix:/path.",
+    ),
     key("upstream.protocol", "string", "\"http1\"", "How to speak to the app; http1 is the only one in this version."),
     key(
         "upstream.inject_helper",
@@ -41,14 +56,13 @@ pub(super) const KEYS: [Key; 86] = [
         "\"1m\"",
         "Time from the end of a request to the head of the app's answer; 504 after it.",
     ),
-    key("hosts.*.platform", "string", "", "The platform: assembly."),
-    key(
+    required("hosts.*.platform", "string", "The platform: assembly."),
+    required(
         "hosts.*.api_key",
-        "object",
-        "",
+        "secret",
         "The app's API key at the platform; the token cipher's key comes from it too.",
     ),
-    key("hosts.*.tenants", "array", "", "Workspaces that are served; all others are refused."),
+    required("hosts.*.tenants", "strings", "Workspaces that are served; all others are refused."),
     key(
         "hosts.*.confirm",
         "string",
@@ -67,7 +81,7 @@ pub(super) const KEYS: [Key; 86] = [
     key("hosts.*.api_url", "string", "\"https://api.assembly.com\"", "The platform's API; never taken from a token."),
     key(
         "hosts.*.origins",
-        "array",
+        "strings",
         "[\"https://dashboard.assembly.com\", \"https://*.myassembly.com\", \"https://*.copilot.app\"]",
         "Pages that may frame the app.",
     ),
@@ -79,11 +93,10 @@ pub(super) const KEYS: [Key; 86] = [
         "\"off\"",
         "Passes the host's token on to the app; only off in this version.",
     ),
-    key("session.keys[].id", "string", "", "Name of a key; stands in front of what it sealed."),
-    key(
+    required("session.keys[].id", "string", "Name of a key; stands in front of what it sealed."),
+    required(
         "session.keys[].secret",
-        "object",
-        "",
+        "secret",
         "32 bytes as 64 hex digits or base64url; the first key seals, all open.",
     ),
     key("session.idle", "string", "\"1h\"", "A session ends after this time without a request."),
@@ -119,24 +132,24 @@ pub(super) const KEYS: [Key; 86] = [
     key("identity.headers.email", "string", "\"X-Vestibule-Email\"", "Header with the address, percent-encoded."),
     key(
         "identity.assertion.keys",
-        "array",
+        "secrets",
         "[]",
         "PKCS#8 PEM keys; the first signs, all are published; without one a key is made at start.",
     ),
-    key("identity.assertion.ttl", "string", "\"1m\"", "Life of an assertion, at most a minute."),
+    key("identity.assertion.ttl", "string", "\"60s\"", "Life of an assertion, at most a minute."),
     key("identity.audience", "string", "", "`aud` of assertions; the public URL by default."),
     key("identity.profile", "boolean", "false", "Adds name and address headers where the host gave them."),
     key("roles.*.name", "string", "", "Name shown to people; the key by default."),
-    key("roles.*.weight", "integer", "", "1 to 1000; higher is stronger."),
+    required("roles.*.weight", "integer", "1 to 1000; higher is stronger."),
     key("roles.*.extends", "string", "", "A role whose permissions this one includes."),
-    key("roles.*.permissions", "array", "[]", "Permissions such as projects:read; * is every permission."),
-    key("default_roles[].kind", "string", "", "internal or client: whom the role goes to."),
-    key("default_roles[].role", "string", "", "The role that everyone of the kind holds."),
+    key("roles.*.permissions", "strings", "[]", "Permissions such as projects:read; * is every permission."),
+    required("default_roles[].kind", "string", "internal or client: whom the role goes to."),
+    required("default_roles[].role", "string", "The role that everyone of the kind holds."),
     key("default_roles[].host", "string", "", "Only people of this host."),
     key("default_roles[].tenant", "string", "", "Only people of this workspace."),
     key("default_roles[].host_role", "string", "", "Only those whom the host gives this rank, such as admin."),
-    key("routes[].path", "string", "", "/literal, {name} for one segment, /** for this path and everything below."),
-    key("routes[].methods", "array", "[]", "Methods, upper case; GET includes HEAD; empty takes every method."),
+    required("routes[].path", "string", "/literal, {name} for one segment, /** for this path and everything below."),
+    key("routes[].methods", "strings", "[]", "Methods, upper case; GET includes HEAD; empty takes every method."),
     key("routes[].access", "string", "", "public or authenticated; or use require."),
     key(
         "routes[].require",
@@ -146,12 +159,12 @@ pub(super) const KEYS: [Key; 86] = [
     ),
     key(
         "routes[].project",
-        "object",
+        "query",
         "",
         "{ query = \"name\" }: takes the project from a query parameter instead of {project}.",
     ),
     key("routes[].host_token", "string", "\"consume\"", "ignore leaves the host's token parameter to the app."),
-    key("routes[].request_body", "string", "", "Body limit of this route instead of limits.request_body."),
+    key("routes[].request_body", "size", "", "Body limit of this route instead of limits.request_body."),
     key("routes[].name", "string", "", "Metric label and assertion claim; the path by default."),
     key(
         "permissions.source",
@@ -161,9 +174,9 @@ pub(super) const KEYS: [Key; 86] = [
     ),
     key("permissions.on_outage", "string", "\"deny\"", "deny, or serve_stale for stale_for at most."),
     key("permissions.stale_for", "string", "\"0s\"", "How long the last answer serves while a source cannot answer."),
-    key("grants[].tenant", "string", "", "Workspace of the person."),
-    key("grants[].subject", "string", "", "The host's id of the person."),
-    key("grants[].role", "string", "", "The role they hold."),
+    required("grants[].tenant", "string", "Workspace of the person."),
+    required("grants[].subject", "string", "The host's id of the person."),
+    required("grants[].role", "string", "The role they hold."),
     key("grants[].project", "string", "", "In this project only."),
     key("grants[].organization", "string", "", "When they act in this company only."),
     key("grants[].host", "string", "", "Host that names the person; may be left out when there is one."),
@@ -176,11 +189,10 @@ pub(super) const KEYS: [Key; 86] = [
         "\"127.0.0.1:9901\"",
         "Loopback address of the admin listener; no [admin], no listener.",
     ),
-    key("admin.token", "object", "", "At least 24 characters; what /v1 asks for."),
-    key(
+    required("admin.token", "secret", "At least 24 characters; what /v1 asks for."),
+    required(
         "health.listen",
         "string",
-        "",
         "Probes and metrics only, for a kubelet and Prometheus; no [health], no listener.",
     ),
     key(
@@ -195,18 +207,14 @@ pub(super) const KEYS: [Key; 86] = [
         "\"10s\"",
         "From a head's first byte to its end: slow senders hold a connection, not a request.",
     ),
-    key("limits.headers.size", "string", "\"32KiB\"", "A request head: four full cookies and a token fit."),
+    key("limits.headers.size", "size", "\"32KiB\"", "A request head: four full cookies and a token fit."),
     key("limits.headers.count", "integer", "100", "Fields of a request head: browsers send about 30."),
-    key("limits.uri", "string", "\"8KiB\"", "A request target: the longest that servers commonly take."),
-    key("limits.request_body", "string", "\"1GiB\"", "A request body; streamed, so memory does not depend on it."),
+    key("limits.uri", "size", "\"8KiB\"", "A request target: the longest that servers commonly take."),
+    key("limits.request_body", "size", "\"1GiB\"", "A request body; streamed, so memory does not depend on it."),
     key("limits.body.idle", "string", "\"30s\"", "Longest silence inside a request body."),
     key("limits.body.min_rate", "string", "\"1KiB/s\"", "Slowest pace of a request body while we wait for it."),
-    key("limits.send_idle", "string", "\"1m\"", "Longest time that a caller may take nothing of an answer."),
-];
-
-/// More keys of the same table; an array of this length is as long as a reader can scroll.
-pub(super) const MORE_KEYS: [Key; 6] = [
-    key("limits.keep_alive", "string", "\"1m\"", "Idle time of a connection between two requests."),
+    key("limits.send_idle", "string", "\"60s\"", "Longest time that a caller may take nothing of an answer."),
+    key("limits.keep_alive", "string", "\"60s\"", "Idle time of a connection between two requests."),
     key(
         "limits.connections.total",
         "integer",
@@ -229,14 +237,10 @@ pub(super) const MORE_KEYS: [Key; 6] = [
     key("telemetry.level", "string", "\"info\"", "error, warn, info, debug or trace."),
 ];
 
-pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(&MORE_KEYS)
-}
-
 /// JSON Schema (2020-12) of the configuration, for editors.
 pub fn json_schema() -> String {
     let mut root = object();
-    for key in all() {
+    for key in KEYS {
         let mut at = &mut root;
         let parts: Vec<&str> = key.path.split('.').collect();
         for (index, part) in parts.iter().enumerate() {
@@ -278,16 +282,30 @@ fn child<'a>(at: &'a mut Value, part: &str, leaf: Option<&Key>) -> &'a mut Value
 }
 
 fn leaf_schema(key: &Key) -> Value {
-    let mut schema = json!({ "type": key.kind, "description": key.says });
+    let mut schema = shape(key.kind);
+    // Only said, not demanded: an environment variable may hold it.
+    schema["description"] = json!(if key.required { format!("Required. {}", key.says) } else { key.says.to_owned() });
     let default = toml::from_str::<toml::Table>(&format!("value = {}", key.default)).ok();
     if let Some(default) = default.and_then(|table| serde_json::to_value(table.get("value")?).ok()) {
         schema["default"] = default;
     }
-    if key.kind == "object" && key.path != "routes[].project" {
-        schema["description"] = json!(format!("{} Written {{ env = \"NAME\" }} or {{ file = \"path\" }}.", key.says));
-    }
-    if matches!(key.path, "limits.request_body" | "limits.uri" | "limits.headers.size" | "routes[].request_body") {
-        schema["type"] = json!(["string", "integer"]);
-    }
     schema
+}
+
+fn shape(kind: &str) -> Value {
+    let exactly_one_of = |names: &[&str]| {
+        let members: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
+        json!({
+            "type": "object", "properties": members, "additionalProperties": false,
+            "minProperties": 1, "maxProperties": 1,
+        })
+    };
+    match kind {
+        "size" => json!({ "type": ["string", "integer"] }),
+        "strings" => json!({ "type": "array", "items": { "type": "string" } }),
+        "secret" => exactly_one_of(&["env", "file"]),
+        "secrets" => json!({ "type": "array", "items": exactly_one_of(&["env", "file"]) }),
+        "query" => exactly_one_of(&["query"]),
+        plain => json!({ "type": plain }),
+    }
 }

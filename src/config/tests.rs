@@ -1,1 +1,94 @@
+use super::*;
 
+mod environment;
+mod files;
+mod keys;
+mod mistakes;
+mod secrets;
+
+/// A session key as an operator would write it.
+const HEX: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// What must be written, and nothing else.
+const MINIMAL: &str = r#"
+[server]
+public_url = "https://app.example.com"
+[upstream]
+url = "http://127.0.0.1:3000"
+[hosts.assembly]
+platform = "assembly"
+api_key = { env = "ASSEMBLY_API_KEY" }
+tenants = ["11111111-2222-4333-8444-555555555555"]
+[session]
+keys = [{ id = "k1", secret = { env = "VESTIBULE_SESSION_KEY" } }]
+"#;
+
+/// And one of everything that is off without its section. One role only: the roles of a policy have no order to compare.
+const SECTIONS: &str = r#"
+[roles.viewer]
+weight = 300
+[[default_roles]]
+kind = "internal"
+role = "viewer"
+[[routes]]
+path = "/**"
+access = "authenticated"
+[[grants]]
+tenant = "11111111-2222-4333-8444-555555555555"
+subject = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+role = "viewer"
+[admin]
+token = { env = "VESTIBULE_ADMIN_TOKEN" }
+[health]
+listen = "0.0.0.0:9902"
+"#;
+
+const SECRETS: [(&str, &str); 3] =
+    [("ASSEMBLY_API_KEY", "an-api-key"), ("VESTIBULE_SESSION_KEY", HEX), ("VESTIBULE_ADMIN_TOKEN", HEX)];
+
+fn whole() -> String {
+    [MINIMAL, SECTIONS].concat()
+}
+
+/// The variables that every test needs, and some of its own.
+fn environment(more: &[(&str, &str)]) -> Environment {
+    let mut environment = Environment::from(SECRETS);
+    environment.0.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    environment
+}
+
+fn read_with(text: &str, more: &[(&str, &str)]) -> Result<Config, Problems> {
+    parse(text, Path::new("v.toml"), &environment(more))
+}
+
+fn good(text: &str, more: &[(&str, &str)]) -> Config {
+    read_with(text, more).unwrap_or_else(|problems| panic!("{more:?}: {problems}"))
+}
+
+/// Every problem as `line:column key: message / help`, or with the variable instead of line and column.
+fn bad(text: &str, more: &[(&str, &str)]) -> Vec<String> {
+    let problems = read_with(text, more).expect_err("a mistake");
+    let json: serde_json::Value = serde_json::from_str(&problems.to_json()).expect("JSON");
+    let told = |problem: &serde_json::Value| {
+        let word = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+        let place = match (problem["line"].as_u64(), problem["column"].as_u64()) {
+            (Some(line), Some(column)) => format!("{line}:{column}"),
+            _ => word("variable"),
+        };
+        format!("{place} {}: {} / {}", word("key"), word("message"), word("help"))
+    };
+    json["problems"].as_array().expect("a list").iter().map(told).collect()
+}
+
+/// What a mistake in one part of an otherwise good file is told as.
+fn bad_part(part: &str) -> Vec<String> {
+    let lines = MINIMAL.lines().count();
+    let problems = bad(&[MINIMAL, part].concat(), &[]);
+    let from_here = |problem: String| match problem.split_once(':') {
+        Some((line, rest)) if line.parse::<usize>().is_ok() => {
+            format!("{}:{rest}", line.parse::<usize>().expect("a number").saturating_sub(lines))
+        }
+        _ => problem,
+    };
+    problems.into_iter().map(from_here).collect()
+}

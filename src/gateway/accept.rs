@@ -8,13 +8,17 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use self::timed::{Activity, TimedStream, Times};
 use super::{Gateway, Limits};
+
+mod timed;
 
 /// How far a stop has gone. Each stage includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +48,8 @@ struct Open {
 /// One open connection; counted until it is dropped.
 struct Slot {
     connections: Arc<Connections>,
-    address: IpAddr,
+    /// `None` for a trusted proxy, whose address all callers share.
+    address: Option<IpAddr>,
 }
 
 impl Connections {
@@ -60,14 +65,16 @@ impl Connections {
     }
 
     /// `None` if there are too many already.
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
+    fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Slot> {
         let mut open = self.lock();
-        let here = open.by_address.get(&address).copied().unwrap_or(0);
+        let here = address.and_then(|address| open.by_address.get(&address).copied()).unwrap_or(0);
         if open.total >= self.total || here >= self.per_address {
             return None;
         }
         open.total += 1;
-        open.by_address.insert(address, here + 1);
+        if let Some(address) = address {
+            open.by_address.insert(address, here + 1);
+        }
         Some(Slot { connections: Arc::clone(self), address })
     }
 }
@@ -76,11 +83,12 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.connections.lock();
         open.total = open.total.saturating_sub(1);
-        let left = open.by_address.get(&self.address).map_or(0, |here| here.saturating_sub(1));
+        let Some(address) = self.address else { return };
+        let left = open.by_address.get(&address).map_or(0, |here| here.saturating_sub(1));
         if left == 0 {
-            open.by_address.remove(&self.address);
+            open.by_address.remove(&address);
         } else {
-            open.by_address.insert(self.address, left);
+            open.by_address.insert(address, left);
         }
     }
 }
@@ -96,9 +104,7 @@ pub async fn serve(
     mut drain: watch::Receiver<Drain>,
 ) {
     let mut running = tokio::task::JoinSet::new();
-    let mut builder = http1::Builder::new();
-    configure(&mut builder, &gateway.limits);
-    let builder = Arc::new(builder);
+    let builder = Arc::new(configured(&gateway.limits));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -106,16 +112,12 @@ pub async fn serve(
             Some(_) = running.join_next(), if !running.is_empty() => continue,
         };
         match accepted {
-            Ok((stream, address)) => {
-                if let Some(slot) = connections.admit(address.ip().to_canonical()) {
-                    running.spawn(connection(
-                        stream,
-                        address,
-                        slot,
-                        gateway.clone(),
-                        Arc::clone(&builder),
-                        drain.clone(),
-                    ));
+            Ok((stream, peer)) => {
+                let address = peer.ip().to_canonical();
+                let shared = gateway.trusted_proxies.iter().any(|net| net.contains(&address));
+                if let Some(slot) = connections.admit((!shared).then_some(address)) {
+                    let builder = Arc::clone(&builder);
+                    running.spawn(connection(stream, peer, slot, gateway.clone(), builder, drain.clone()));
                 }
             }
             Err(error) => rest_after(&error).await,
@@ -133,12 +135,19 @@ async fn connection(
     builder: Arc<http1::Builder>,
     mut drain: watch::Receiver<Drain>,
 ) {
-    let _slot = slot;
     // Small answers must not wait for a full segment; a socket that cannot do this is about to fail anyway.
     let _ = stream.set_nodelay(true);
+    let activity = Arc::<Activity>::default();
+    let stream = TimedStream::new(stream, Times::of(&gateway.limits), Arc::clone(&activity), slot);
     let service = service_fn(move |request| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(gateway.handle(request, address.ip()).await) }
+        let (gateway, exchange) = (gateway.clone(), activity.begin());
+        async move {
+            let answer = gateway.handle(request, address.ip()).await;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                exchange.becomes_tunnel();
+            }
+            Ok::<_, Infallible>(answer.map(|body| exchange.answered_by(body)))
+        }
     });
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let result = tokio::select! {
@@ -153,14 +162,17 @@ async fn connection(
     }
 }
 
-fn configure(builder: &mut http1::Builder, limits: &Limits) {
+/// Above our own limits, so that what is a little too much gets an answer with a code. Far beyond, the library's bare
+/// status has to do. Its timer is later than those of [`TimedStream`] and so never fires, but with it the library reads
+/// again after an answer, and only then can ours run.
+fn configured(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
-        // Above our own limits, so that what is a little too much gets an answer with a code. Far beyond, the
-        // library's bare status has to do.
+        .header_read_timeout(limits.first_byte.max(limits.keep_alive) + limits.header_time)
         .max_headers(limits.header_count.saturating_mul(2).max(64))
         .max_buf_size(limits.header_size.saturating_mul(2).saturating_add(limits.uri).max(128 * 1024));
+    builder
 }
 
 /// Waits until the drain is at least at `stage`; for ever, if whoever leads it is gone.

@@ -12,8 +12,8 @@ use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::route::{RouteSpec, Target};
 use super::{Gateway, cookies};
-use crate::access::Origin;
-use crate::hosts::{HostError, HostPlatform, Proof};
+use crate::access::{Origin, Principal};
+use crate::hosts::{HostError, HostPlatform, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -67,9 +67,11 @@ impl Gateway {
             .collect();
         let secret =
             token.values.first().filter(|_| !hosts.is_empty() && tokens.is_empty()).ok_or(Rejection::OriginRefused)?;
-        let proof = self.prove(&hosts, secret, Some(&framed_by), &exchange.peer).await?;
-        let session = self.begin(proof, exchange);
-        Ok(Some(self.see_other(&head.headers, target, &session)))
+        let live = self.live(&head.headers);
+        let presented = Presented { framed_by: Some(framed_by), live: principals(&live) };
+        let proof = self.prove(&hosts, secret, &presented, &exchange.peer).await?;
+        let session = self.begin(proof, &live, exchange);
+        Ok(Some(self.see_other(target, &session, &live)))
     }
 
     /// Asks the hosts, most of the time one, whether the token is good.
@@ -77,7 +79,7 @@ impl Gateway {
         &self,
         hosts: &[&Arc<dyn HostPlatform>],
         token: &Secret,
-        framed_by: Option<&Origin>,
+        presented: &Presented,
         peer: &Peer,
     ) -> Result<Proof, Rejection> {
         if self.limiter.is_exhausted(peer.client) {
@@ -85,7 +87,7 @@ impl Gateway {
         }
         let mut refusal = Rejection::TokenInvalid;
         for host in hosts {
-            match host.prove(token, framed_by).await {
+            match host.prove(token, presented).await {
                 Ok(proof) => return Ok(proof),
                 Err(HostError::Refused) => {}
                 Err(HostError::Expired) => refusal = Rejection::TokenExpired,
@@ -99,22 +101,28 @@ impl Gateway {
         Err(refusal)
     }
 
-    /// A new session for a proven caller; never an old one under a new name.
-    pub(super) fn begin(&self, proof: Proof, exchange: &mut Exchange) -> Session {
+    /// A new session for a proven caller, in place of the one that this browser had for them; never an old one under a
+    /// new name.
+    pub(super) fn begin(&self, proof: Proof, live: &[Session], exchange: &mut Exchange) -> Session {
+        for replaced in live.iter().filter(|session| *session.principal() == proof.principal) {
+            self.sessions.replace(replaced);
+        }
         let session = self.sessions.begin(proof.principal, proof.confirmed.at, proof.first_seen, proof.ancestors);
         exchange.identify(&self.sessions, &session);
         exchange.keep(&self.sessions.set_cookie(&session));
         session
     }
 
-    fn see_other(&self, headers: &HeaderMap, target: &Target, session: &Session) -> Response<Body> {
+    /// The sessions of this browser that are alive, at most one of a context.
+    pub(super) fn live(&self, headers: &HeaderMap) -> Vec<Session> {
+        let cookies = cookies::ours(headers).into_iter();
+        cookies.filter_map(|(name, value)| self.sessions.open(&name, &value).ok()).collect()
+    }
+
+    fn see_other(&self, target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
         let mut location = target.to_path_and_query();
         let context = self.sessions.context(session.principal());
-        let name = self.sessions.cookie_name(&context);
-        let others = cookies::ours(headers)
-            .iter()
-            .any(|(other, value)| *other != name && self.sessions.open(other, value).is_ok());
-        if others {
+        if live.iter().any(|other| other.principal() != session.principal()) {
             // Without a selector the landing page could not tell which of the sessions it belongs to.
             let separator = if target.query().is_some() { '&' } else { '?' };
             location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", context.as_str());
@@ -136,6 +144,10 @@ fn is_framed_navigation(method: &Method, headers: &HeaderMap) -> bool {
         && says("sec-fetch-mode", &["navigate"])
         && says("sec-fetch-dest", &["iframe", "frame"])
         && says("sec-fetch-site", &["cross-site", "same-site", "none"])
+}
+
+pub(super) fn principals(live: &[Session]) -> Vec<Principal> {
+    live.iter().map(|session| session.principal().clone()).collect()
 }
 
 fn referring_origin(headers: &HeaderMap) -> Option<Origin> {

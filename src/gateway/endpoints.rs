@@ -2,18 +2,21 @@
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
-use super::Gateway;
 use super::authenticate::{Caller, Selector, check_origin};
 use super::body::{Body, Upload};
+use super::bootstrap::principals;
+use super::forward::upload_rejection;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
+use super::{Gateway, cookies};
 use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
+use crate::hosts::{Presented, Proof};
 use crate::secret::Secret;
-use crate::session::Session;
+use crate::session::{ContextId, Session};
 
 /// The most bytes that a body for us may have: a token of 8 KiB and what is around it.
 const MAX_BODY: usize = 16 * 1024;
@@ -113,29 +116,32 @@ impl Gateway {
         let wanted = asked.host.map(|name| HostName::new(&name)).transpose().map_err(|_| Rejection::TokenInvalid)?;
         let hosts: Vec<_> =
             self.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name() == name)).collect();
-        let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), None, &exchange.peer).await?;
+        let live = self.live(&head.headers);
+        let presented = Presented { framed_by: None, live: principals(&live) };
+        let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), &presented, &exchange.peer).await?;
         let context = self.sessions.context(&proof.principal);
-        let expected = selector
-            .0
-            .clone()
-            .or_else(|| current.as_ref().map(|session| self.sessions.context(session.principal()).as_str().to_owned()));
+        let current = current.map(|session| self.sessions.context(session.principal()));
+        let expected = selector.0.as_deref().or(current.as_ref().map(ContextId::as_str));
         if expected.is_some_and(|expected| expected != context.as_str()) {
             return Err(Rejection::ContextMismatch);
         }
-        if let Some(current) = &current {
-            // The page that frames us has not changed by a renewal, and the token does not know it.
-            proof.ancestors.extend(
-                current
-                    .ancestors()
-                    .iter()
-                    .filter(|origin| !proof.ancestors.contains(origin))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
-        }
-        let session = self.begin(proof, exchange);
+        self.keep_framing_pages(&mut proof, &context, &head.headers);
+        let session = self.begin(proof, &live, exchange);
         let caller = self.caller(session).await?;
         self.describe(&caller, exchange).await
+    }
+
+    /// A renewal does not change the page that frames us, and the token does not know it; the cookie does, also after its
+    /// session's end.
+    fn keep_framing_pages(&self, proof: &mut Proof, context: &ContextId, headers: &HeaderMap) {
+        let name = self.sessions.cookie_name(context);
+        let cookie = cookies::ours(headers).into_iter().find(|(own, _)| *own == name);
+        let Some(before) = cookie.and_then(|(name, value)| self.sessions.recall(&name, &value)) else { return };
+        for page in before.ancestors() {
+            if !proof.ancestors.contains(page) {
+                proof.ancestors.push(page.clone());
+            }
+        }
     }
 
     fn log_out(&self, head: &Parts, selector: &Selector, exchange: &mut Exchange) -> Result<Response<Body>, Rejection> {
@@ -185,7 +191,7 @@ impl Gateway {
 async fn collect(mut upload: Upload) -> Result<Bytes, Rejection> {
     let mut body = BytesMut::new();
     while let Some(frame) = upload.frame().await {
-        let frame = frame.map_err(|_| Rejection::MalformedRequest("the body broke off"))?;
+        let frame = frame.map_err(|error| upload_rejection(error.as_ref()))?;
         if let Ok(data) = frame.into_data() {
             if body.len() + data.len() > MAX_BODY {
                 return Err(Rejection::BodyTooLarge);

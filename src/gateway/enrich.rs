@@ -99,6 +99,8 @@ pub(super) struct Enrich {
     path_prefix: String,
     host: HeaderValue,
     scheme: HeaderValue,
+    /// Parameters that are credentials, which the page that asked may still have in its address.
+    secret_parameters: Vec<&'static str>,
     assertions: Arc<Assertions>,
 }
 
@@ -118,16 +120,32 @@ impl Enrich {
         profile: bool,
         path_prefix: String,
         public: &Origin,
+        secret_parameters: Vec<&'static str>,
         assertions: Arc<Assertions>,
     ) -> Self {
         let ours = IdentityHeaders::default();
         let renamed = names.all().into_iter().filter(|name| !ours.all().contains(name)).cloned().collect();
         let (host, scheme) = (value(public.authority()), value(public.scheme()));
-        Self { names, renamed, profile, path_prefix, host, scheme, assertions }
+        Self { names, renamed, profile, path_prefix, host, scheme, secret_parameters, assertions }
     }
 
     fn copies(&self, name: &HeaderName) -> bool {
-        !is_reserved(name) && *name != header::COOKIE && !self.renamed.iter().any(|ours| reads_like(name, ours))
+        !is_reserved(name)
+            && !matches!(*name, header::COOKIE | header::REFERER)
+            && !self.renamed.iter().any(|ours| reads_like(name, ours))
+    }
+
+    /// The address of the page that asked, without what opens a session. `None` for one that cannot be read.
+    fn referer(&self, value: &HeaderValue) -> Option<HeaderValue> {
+        let text = value.to_str().ok()?;
+        let Some((page, query)) = text.split_once('?') else { return Some(value.clone()) };
+        let mut target = Target::from_parts("/", query.split('#').next()).ok()?;
+        let taken = self.secret_parameters.iter().filter(|name| !target.take_parameter(name).is_empty()).count();
+        match (taken, target.query()) {
+            (0, _) => Some(value.clone()),
+            (_, None) => HeaderValue::from_str(page).ok(),
+            (_, Some(rest)) => HeaderValue::from_str(&format!("{page}?{rest}")).ok(),
+        }
     }
 }
 
@@ -158,6 +176,9 @@ impl Outbound<'_> {
             if self.enrich.copies(name) && !listed.contains(name) {
                 headers.append(name.clone(), content.clone());
             }
+        }
+        if let Some(page) = caller.get(header::REFERER).and_then(|value| self.enrich.referer(value)) {
+            headers.insert(header::REFERER, page);
         }
         for kept in cookies::without_ours(caller) {
             headers.append(header::COOKIE, kept);

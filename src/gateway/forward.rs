@@ -115,14 +115,21 @@ fn io_error(error: &hyper::Error) -> Option<&io::Error> {
 fn failed(error: &hyper::Error) -> Rejection {
     let mut source = error.source();
     while let Some(cause) = source {
-        match cause.downcast_ref::<UploadError>() {
-            Some(UploadError::TooLarge) => return Rejection::BodyTooLarge,
-            Some(UploadError::TooSlow) => return Rejection::RequestTimeout,
-            Some(UploadError::Broken(_)) => return Rejection::MalformedRequest("the body broke off or was malformed"),
-            None => source = cause.source(),
+        if cause.is::<UploadError>() {
+            return upload_rejection(cause);
         }
+        source = cause.source();
     }
     Rejection::UpstreamUnavailable(error.to_string())
+}
+
+/// What a caller is told whose body did not come as it should.
+pub(super) fn upload_rejection(error: &(dyn Error + 'static)) -> Rejection {
+    match error.downcast_ref() {
+        Some(UploadError::TooLarge) => Rejection::BodyTooLarge,
+        Some(UploadError::TooSlow) => Rejection::RequestTimeout,
+        Some(UploadError::Broken(_)) | None => Rejection::MalformedRequest("the body broke off or was malformed"),
+    }
 }
 
 fn unreachable(error: &io::Error) -> Rejection {

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::time::Instant;
 
 use super::authenticate::Caller;
@@ -28,6 +29,7 @@ pub(super) struct Exchange {
     pub(super) request_id: String,
     pub(super) peer: Peer,
     pub(super) event: &'static str,
+    trace_id: Option<String>,
     started: Instant,
     method: Method,
     path: String,
@@ -57,13 +59,14 @@ impl RequestIds {
 }
 
 impl Exchange {
-    pub(super) fn new(mut peer: Peer, method: &Method, ids: &RequestIds) -> Self {
+    pub(super) fn new(mut peer: Peer, head: &Parts, ids: &RequestIds) -> Self {
         Self {
             request_id: peer.request_id.take().unwrap_or_else(|| ids.next()),
             peer,
             event: "request",
+            trace_id: trace_id(&head.headers),
             started: Instant::now(),
-            method: method.clone(),
+            method: head.method.clone(),
             path: String::new(),
             route: None,
             permission: None,
@@ -155,6 +158,7 @@ impl Exchange {
         RequestRecord {
             at,
             request_id: self.request_id,
+            trace_id: self.trace_id,
             peer: self.peer.client,
             event: self.event,
             method: self.method.to_string(),
@@ -176,6 +180,15 @@ impl Exchange {
             overhead: duration.saturating_sub(self.upstream_duration.unwrap_or_default()),
         }
     }
+}
+
+/// The trace id of a `traceparent` (W3C Trace Context §3.2): 32 lower-case hex digits, not all zero. The header itself goes on
+/// to the app as it is.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("traceparent")?.to_str().ok()?.split('-').nth(1)?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    let fits = id.len() == 32 && id.bytes().all(is_hex) && id.bytes().any(|byte| byte != b'0');
+    fits.then(|| id.to_owned())
 }
 
 /// A request that was refused before anybody decided, for want of a route for example, has no decision.

@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::sealed_cbc::SealedCbc;
-use super::{Confirmed, HostError, HostPlatform, Pending, Proof};
+use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof};
 use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
@@ -24,7 +24,7 @@ mod memory;
 
 use api::{Api, ApiError};
 use claims::{Claims, Refused};
-use confirm::{Identity, Known};
+use confirm::{Identity, Inquiry, Known};
 use memory::Memory;
 
 /// How far a token is checked before it becomes a session.
@@ -80,6 +80,10 @@ pub enum StartError {
     Tls,
 }
 
+/// When a refusal is given, counted from the token's arrival. Reading a token takes microseconds, and how many depends on
+/// what is in it; from outside all of them are this.
+const REFUSAL_TIME: Duration = Duration::from_millis(10);
+
 /// People whose confirmation is remembered.
 const MAX_KNOWN: u64 = 100_000;
 
@@ -93,7 +97,7 @@ pub struct Assembly {
     api: Api,
     memory: Memory,
     known: Cache<Identity, Known>,
-    asking: Flight<Identity, Known>,
+    asking: Flight<Inquiry, Known>,
     /// Portal of a workspace, as its API last said.
     portals: Cache<TenantId, Option<Origin>>,
     health: confirm::Health,
@@ -155,13 +159,14 @@ impl Assembly {
         if claims.expires_at.is_some_and(|end| end <= now) {
             return Err(Refused);
         }
-        let first_seen = self.memory.first_seen(unsealed.name, now);
+        let name = unsealed.name;
+        let first_seen = self.memory.first_seen(name, now);
         if now.since(first_seen) >= self.settings.max_token_age {
             return Err(Refused);
         }
         self.memory.bind(&identity, claims.token_id.as_deref())?;
         self.check_kind(&identity)?;
-        Ok(Opened { identity, token_id: claims.token_id, first_seen })
+        Ok(Opened { identity, name, token_id: claims.token_id, first_seen })
     }
 
     fn check_kind(&self, identity: &Identity) -> Result<(), Refused> {
@@ -172,21 +177,22 @@ impl Assembly {
         if forbidden || unconfirmed { Err(Refused) } else { Ok(()) }
     }
 
-    async fn prove_token(&self, token: &Secret, framed_by: Option<&Origin>) -> Result<Proof, HostError> {
+    async fn prove_token(&self, token: &Secret, presented: &Presented) -> Result<Proof, HostError> {
         let opened = self.open(token).map_err(|Refused| HostError::Refused)?;
+        let principal = opened.identity.principal(&self.settings.name);
         let known = match self.settings.confirm {
-            ConfirmMode::Online => self.learn(&opened.identity, opened.token_id.as_deref()).await?,
+            ConfirmMode::Online => self.confirm_token(&opened, presented.live.contains(&principal)).await?,
             ConfirmMode::Offline => {
                 self.memory.note_token_id(&opened.identity.tenant, opened.token_id.as_deref());
                 Known::unasked(self.clock.now())
             }
         };
+        let framed_by = presented.framed_by.as_ref();
         if !self.may_frame(framed_by, known.portal.as_ref()) {
             return Err(HostError::Refused);
         }
         let mut ancestors: Vec<Origin> = known.portal.iter().cloned().collect();
         ancestors.extend(framed_by.filter(|page| known.portal.as_ref() != Some(*page)).cloned());
-        let principal = opened.identity.principal(&self.settings.name);
         Ok(Proof { principal, confirmed: known.confirmed(), first_seen: opened.first_seen, ancestors })
     }
 
@@ -204,7 +210,7 @@ impl Assembly {
 
     async fn ask_again(&self, principal: &Principal, confirmed_at: Timestamp) -> Result<Confirmed, HostError> {
         let identity = Identity::again(principal);
-        match self.learn(&identity, None).await {
+        match self.learn(&identity, None, None).await {
             Ok(known) => Ok(known.confirmed()),
             Err(HostError::Unavailable) => self.grace(&identity, confirmed_at).ok_or(HostError::Unavailable),
             Err(refused) => {
@@ -230,6 +236,8 @@ impl Assembly {
 /// A token that is in order as far as can be told without asking.
 struct Opened {
     identity: Identity,
+    /// The token's one name, however it was spelled.
+    name: [u8; 32],
     token_id: Option<String>,
     first_seen: Timestamp,
 }
@@ -255,9 +263,13 @@ impl HostPlatform for Assembly {
         self.settings.preview
     }
 
-    fn prove<'a>(&'a self, token: &'a Secret, framed_by: Option<&'a Origin>) -> Pending<'a, Result<Proof, HostError>> {
+    fn prove<'a>(&'a self, token: &'a Secret, presented: &'a Presented) -> Pending<'a, Result<Proof, HostError>> {
         Box::pin(async move {
-            let proof = self.prove_token(token, framed_by).await;
+            let refusal = tokio::time::sleep(REFUSAL_TIME);
+            let proof = self.prove_token(token, presented).await;
+            if matches!(proof, Err(HostError::Refused)) {
+                refusal.await;
+            }
             let result = match &proof {
                 Ok(_) => "accepted",
                 Err(HostError::Refused | HostError::Expired) => "refused",
@@ -293,8 +305,8 @@ impl HostPlatform for Assembly {
         Box::pin(self.ask_again(principal, confirmed_at))
     }
 
-    fn start(&self) -> Pending<'_, ()> {
-        Box::pin(self.probe())
+    fn probe(&self) -> Pending<'_, bool> {
+        Box::pin(self.look())
     }
 
     fn troubles(&self) -> Vec<String> {

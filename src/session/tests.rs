@@ -228,3 +228,20 @@ proptest! {
         let _ = record::decode(&record);
     }
 }
+
+#[test]
+fn a_session_that_was_replaced_ends_a_moment_later_and_stays_ended() {
+    let clock = clock();
+    let sessions = ours(&clock);
+    let (old, other) = (begin(&sessions, "u1"), begin(&sessions, "u2"));
+    let (name, value) = sent(&sessions, &old);
+    sessions.replace(&old);
+    assert_eq!(sessions.open(&name, &value), Ok(old.clone()), "requests that are on their way");
+    clock.advance(REPLACED_GOES_ON);
+    assert_eq!(sessions.open(&name, &value), Err(SessionError::Revoked));
+    sessions.replace(&old);
+    assert_eq!(sessions.open(&name, &value), Err(SessionError::Revoked), "ended is ended");
+    assert_eq!(sessions.recall(&name, &value), Some(old), "what it was can still be said");
+    let (name, value) = sent(&sessions, &other);
+    assert_eq!(sessions.open(&name, &value), Ok(other));
+}

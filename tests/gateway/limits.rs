@@ -1,9 +1,12 @@
 //! Bounds: each refusal of a size has its code.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Gateway, Setup, Token, Upstream, connect, read_to_end, request};
+use crate::support::{Gateway, Setup, Token, Upstream, answer_with, connect, read_to_end, read_until, request};
 
 // DOS-08, DOS-09, DOS-10, TOK-22
 #[test]
@@ -58,17 +61,95 @@ fn a_caller_that_stalls_is_let_go() {
 }
 
 #[test]
-fn connections_of_one_address_are_counted() {
+fn a_quiet_connection_has_more_time_than_a_slow_head() {
     let upstream = Upstream::start();
-    let gateway = Setup::new(&upstream).and("\n[limits]\nconnections = { per_address = 3 }\n").start();
-    std::thread::sleep(Duration::from_millis(100));
-    let _held: Vec<_> = (0..3).map(|_| connect(gateway.address)).collect();
-    std::thread::sleep(Duration::from_millis(100));
+    let gateway = Setup::new(&upstream)
+        .and("\n[limits]\nfirst_byte = \"5s\"\nheaders = { time = \"300ms\" }\nkeep_alive = \"2s\"\n")
+        .start();
+    let keep = request("GET", "/public/x", &gateway.host(), &["Connection: keep-alive"], b"");
+    let mut stream = connect(gateway.address);
+    for round in 0..3 {
+        // Longer than a head may take, before the first byte and between requests.
+        sleep(Duration::from_millis(600));
+        stream.write_all(&keep).expect("sent");
+        assert!(read_until(&mut stream, b"\r\n\r\nok").ends_with(b"ok"), "round {round}");
+    }
+    // An answer that is ours is there before the socket is read again; the wait after it is the long one too.
+    stream.write_all(&request("GET", "/nowhere", &gateway.host(), &["Connection: keep-alive"], b"")).expect("sent");
+    read_until(&mut stream, b"not_routed");
+    sleep(Duration::from_millis(600));
+    stream.write_all(&keep).expect("sent");
+    assert!(read_until(&mut stream, b"\r\n\r\nok").ends_with(b"ok"));
+    stream.write_all(b"GET /public/x HTTP/1.1\r\n").expect("sent");
+    let started = Instant::now();
+    read_to_end(&mut stream);
+    assert!(started.elapsed() < Duration::from_secs(1), "a head that stalls: {:?}", started.elapsed());
+}
+
+// UPS-06
+#[test]
+fn an_answer_that_nobody_takes_ends_on_both_sides() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let noticed = Arc::clone(&ended);
+    let upstream = Upstream::scripted(move |_, stream| {
+        let part = vec![b'x'; 1 << 16];
+        answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n");
+        while stream.write_all(&part).is_ok() {}
+        noticed.store(true, Ordering::SeqCst);
+        false
+    });
+    let gateway = Setup::new(&upstream).and("\n[limits]\nsend_idle = \"300ms\"\n").start();
+    let mut stream = connect(gateway.address);
+    stream.write_all(&request("GET", "/public/x", &gateway.host(), &[], b"")).expect("sent");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !ended.load(Ordering::SeqCst) && Instant::now() < deadline {
+        sleep(Duration::from_millis(20));
+    }
+    assert!(ended.load(Ordering::SeqCst), "the app's side is let go");
+    assert!(!read_to_end(&mut stream).is_empty(), "and the caller's side ends");
+}
+
+#[test]
+fn connections_of_one_address_are_counted_and_a_tunnel_is_one() {
+    let upstream = Upstream::scripted(|seen, stream| {
+        if seen.line().contains("/live") {
+            answer_with(stream, crate::gateway::upgrade::ACCEPTED);
+            sleep(Duration::from_secs(3));
+            return false;
+        }
+        answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    });
+    let limits = "\n[limits]\nkeep_alive = \"300ms\"\nconnections = { per_address = 3 }\n";
+    let gateway = Setup::new(&upstream).and(limits).start();
+    let cookie = gateway.sign_in(&Token::client());
+    sleep(Duration::from_millis(100));
+    let mut tunnel = connect(gateway.address);
+    tunnel.write_all(&crate::gateway::upgrade::handshake(&gateway, &cookie, &[])).expect("sent");
+    assert!(read_until(&mut tunnel, b"\r\n\r\n").starts_with(b"HTTP/1.1 101"));
+    sleep(Duration::from_millis(600));
+    let held: Vec<_> = (0..2).map(|_| connect(gateway.address)).collect();
+    sleep(Duration::from_millis(100));
     let mut one_more = connect(gateway.address);
     let _ = one_more.write_all(&request("GET", "/public/x", &gateway.host(), &[], b""));
     assert!(read_to_end(&mut one_more).is_empty());
-    drop(_held);
-    std::thread::sleep(Duration::from_millis(100));
+    drop(held);
+    sleep(Duration::from_millis(100));
+    assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 200);
+    // A tunnel is not a connection that waits for a request.
+    tunnel.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    let silent = std::io::Read::read(&mut tunnel, &mut [0; 1]).expect_err("open, and nothing to read");
+    assert!(matches!(silent.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{silent}");
+}
+
+#[test]
+fn a_trusted_proxy_may_hold_more_connections_than_one_caller() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream)
+        .with("[upstream]", "trusted_proxies = [\"127.0.0.1\"]\n\n[upstream]")
+        .and("\n[limits]\nconnections = { per_address = 2 }\n")
+        .start();
+    let _held: Vec<_> = (0..5).map(|_| connect(gateway.address)).collect();
+    sleep(Duration::from_millis(100));
     assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 200);
 }
 
@@ -76,8 +157,8 @@ fn connections_of_one_address_are_counted() {
 #[test]
 fn a_stop_finishes_what_is_running_and_exits_0() {
     let upstream = Upstream::scripted(|_, stream| {
-        std::thread::sleep(Duration::from_millis(700));
-        crate::support::answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        sleep(Duration::from_millis(700));
+        answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     });
     let gateway = Gateway::new(&upstream);
     let cookie = gateway.sign_in(&Token::client());

@@ -64,10 +64,23 @@ fn a_person_who_is_deleted_is_out_after_the_next_confirmation() {
 #[test]
 fn a_used_up_quota_is_an_outage() {
     let upstream = Upstream::start();
-    let gateway = Setup::new(&upstream).with("per_month = 1000000", "per_month = 3").start();
+    let gateway = Setup::new(&upstream).with("per_month = 1000000", "per_month = 4").start();
     thread::sleep(Duration::from_millis(200));
-    assert_eq!(gateway.present(&Token::client().sealed()).status, 303, "one call was the probe's, two are these");
+    assert_eq!(gateway.present(&Token::client().sealed()).status, 303, "two calls were the probe's, two are these");
     assert_eq!(gateway.present(&Token::staff().sealed()).code(), "host_unavailable");
+}
+
+#[test]
+fn tokens_that_differ_in_their_id_only_do_not_use_up_the_quota() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).and("\n[limits]\ntoken_failures = \"1000/1m\"\n").start();
+    let codes: Vec<String> = (0..40)
+        .map(|n| gateway.present(&Token::client().with("tokenId", &format!("dead-{n}")).sealed()).code().to_owned())
+        .collect();
+    assert!(codes[..10].iter().all(|code| code == "token_invalid"), "{codes:?}");
+    assert!(codes[10..].iter().all(|code| code == "host_unavailable"), "no answer is not a no: {codes:?}");
+    assert_eq!(gateway.platform.calls("/v1/workspaces"), 10);
+    assert_eq!(gateway.present(&Token::staff().sealed()).status, 303, "others are not held up");
 }
 
 #[test]
@@ -77,6 +90,12 @@ fn a_key_that_is_not_accepted_is_our_trouble_and_nobodys_no() {
     gateway.platform.fail_with(401);
     let bare = Token::of(&[("clientId", CLIENT), ("workspaceId", crate::support::TENANT)]).sealed();
     assert_eq!(gateway.present(&bare).code(), "host_unavailable");
+    let gateway = Setup::new(&upstream).start_with({
+        let platform = Platform::start();
+        platform.fail_with(401);
+        platform
+    });
+    assert_eq!(gateway.present(&Token::client().sealed()).code(), "host_unavailable", "with a token id too");
     assert!(gateway.admin("GET", "/readyz", &[], b"").text().contains("does not accept the API key"));
 }
 

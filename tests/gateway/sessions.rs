@@ -167,6 +167,7 @@ fn a_page_can_ask_who_is_signed_in_and_renew_the_session() {
     assert!(!renewed.cookie().is_empty() && renewed.cookie() != cookie, "SES-11: a new seal with a new id");
     assert_eq!(gateway.platform.calls("/v1/workspaces"), 1, "the same ids renew without a call");
 
+    assert_eq!(gateway.own("GET", "/open", &cookie).status, 200, "requests that are on their way still count");
     assert_eq!(post(json!({ "token": Token::staff().sealed() }).to_string()).code(), "context_mismatch");
     assert_eq!(post(json!({ "token": "" }).to_string()).code(), "token_missing");
     assert_eq!(post(json!({ "token": "00" }).to_string()).code(), "token_invalid");
@@ -175,6 +176,35 @@ fn a_page_can_ask_who_is_signed_in_and_renew_the_session() {
         assert_eq!(post(odd.to_owned()).code(), "malformed_request", "{odd}");
     }
     assert_eq!(post(format!("{{\"token\":\"{}\"}}", "0".repeat(20_000))).code(), "body_too_large");
+}
+
+#[test]
+fn a_renewal_keeps_the_page_that_frames_and_ends_what_it_replaces() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream)
+        .with("origins = [", "origins = [\"https://dashboard.example\", ")
+        .with("[roles.viewer]", "idle = \"1s\"\n\n[roles.viewer]")
+        .start();
+    let target = format!("/open?token={}", Token::client().sealed());
+    let lines = [
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Mode: navigate",
+        "Sec-Fetch-Dest: iframe",
+        "Referer: https://dashboard.example/",
+    ];
+    let cookie = gateway.ask("GET", &target, &lines).cookie();
+    sleep(Duration::from_millis(1100));
+    let ended = gateway.own("GET", "/open", &cookie);
+    assert_eq!(ended.code(), "session_expired");
+    let body = json!({ "token": Token::client().with("tokenId", "t-late").sealed() }).to_string();
+    let lines = [&format!("Cookie: {cookie}") as &str, "Sec-Fetch-Site: same-origin"];
+    let renewed = gateway.send("POST", "/.vestibule/session", &lines, body.as_bytes());
+    assert_eq!(renewed.status, 200);
+    let landed = gateway.own("GET", "/open", &renewed.cookie());
+    assert_eq!(
+        landed.header("content-security-policy"),
+        "frame-ancestors https://portal.example https://dashboard.example"
+    );
 }
 
 #[test]

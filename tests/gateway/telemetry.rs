@@ -28,7 +28,7 @@ fn no_token_cookie_or_key_is_ever_written_down() {
     emitted.push(gateway.ask("GET", "/open?secret=canary-query", &lines).text());
     emitted.push(gateway.ask("GET", "/admin?secret=canary-query", &lines).text());
     emitted.push(gateway.ask("GET", &format!("/open?token={token}"), &lines).text());
-    emitted.push(gateway.framed(&format!("/open?token={}00", token), &lines).text());
+    emitted.push(gateway.framed(&format!("/open?token={token}00"), &lines).text());
     emitted.push(gateway.framed(&format!("/nowhere?token={token}"), &lines).text());
     emitted.push(
         gateway.send("POST", "/.vestibule/session", &lines, format!("{{\"token\":\"{token}\"}}").as_bytes()).text(),
@@ -65,8 +65,17 @@ fn a_log_line_is_one_line_and_says_who_and_why() {
     let cookie = gateway.sign_in(&Token::client());
     gateway.own("GET", "/projects/none/a%1bb", &cookie);
     gateway.own("GET", "/projects/none/%E2%80%A8x", &cookie);
-    let answer = gateway.own("DELETE", "/projects/zeus", &cookie);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let lines = [
+        &format!("Cookie: {cookie}") as &str,
+        "Sec-Fetch-Site: same-origin",
+        &format!("Traceparent: 00-{trace}-b7ad6b7169203331-01"),
+    ];
+    let answer = gateway.ask("DELETE", "/projects/zeus", &lines);
     assert_eq!(answer.code(), "forbidden");
+    for odd in ["00-0-0-0", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "x", "00-\"-x-01"] {
+        gateway.ask("GET", "/public/x", &[&format!("Traceparent: {odd}")]);
+    }
     gateway.terminate();
     let output = gateway.output();
     let lines: Vec<serde_json::Value> =
@@ -76,6 +85,8 @@ fn a_log_line_is_one_line_and_says_who_and_why() {
         .find(|line| line["request_id"] == answer.header("x-request-id") && line["event"] == "request")
         .expect("a line");
     for (name, value) in [
+        ("level", "INFO"),
+        ("trace_id", trace),
         ("method", "DELETE"),
         ("path", "/projects/zeus"),
         ("route", "/projects/{project}/**"),
@@ -90,6 +101,8 @@ fn a_log_line_is_one_line_and_says_who_and_why() {
     ] {
         assert_eq!(line[name], value, "{name}: {line}");
     }
+    assert_eq!(lines.iter().filter(|line| line["trace_id"].is_string()).count(), 1, "odd trace ids are left out");
+    assert!(line["ts"].as_str().is_some_and(|time| time.len() == 24 && time.ends_with('Z')), "{line}");
     assert_eq!(line["status"], 403);
     assert!(line["duration_ms"].is_number() && line["session"].as_str().is_some_and(|id| id.len() == 8));
 }

@@ -182,6 +182,28 @@ fn a_token_id_belongs_to_whom_it_was_first_seen_with() {
 }
 
 #[test]
+fn a_new_session_asks_whether_its_token_lives_and_a_renewal_does_not() {
+    let (gateway, _upstream) = gateway();
+    let cookie = gateway.sign_in(&Token::client());
+    let calls = |path: &str| gateway.platform.calls(path);
+    let person = format!("/v1/clients/{CLIENT}");
+    assert_eq!((calls("/v1/workspaces"), calls(&person)), (1, 1));
+    let dead = Token::client().with("tokenId", "dead").sealed();
+    assert_eq!(gateway.present(&dead).code(), "token_invalid", "although the person is known");
+    assert_eq!((calls("/v1/workspaces"), calls(&person)), (2, 1));
+    assert_eq!(gateway.present(&Token::client().with("tokenId", "t-other").sealed()).status, 303);
+    assert_eq!((calls("/v1/workspaces"), calls(&person)), (3, 1), "the person was confirmed a moment ago");
+    let fresh = Token::client().with("tokenId", "t-fresh").sealed();
+    let renewed = gateway.framed(&format!("/open?token={fresh}"), &[&format!("Cookie: {cookie}")]);
+    assert_eq!((renewed.status, renewed.header("location")), (303, "/open"));
+    assert_eq!((calls("/v1/workspaces"), calls(&person)), (3, 1), "a live session of the same ids is renewed");
+    gateway.platform.fail_with(500);
+    let late = Token::client().with("tokenId", "t-late").sealed();
+    assert_eq!(gateway.present(&late).code(), "host_unavailable", "a new session needs an answer");
+    assert_eq!(gateway.framed(&format!("/open?token={late}"), &[&format!("Cookie: {cookie}")]).status, 303);
+}
+
+#[test]
 fn a_token_is_accepted_for_a_while_after_its_first_sight() {
     let upstream = Upstream::start();
     let gateway = Setup::new(&upstream).with("[session]", "max_token_age = \"1s\"\n\n[session]").start();

@@ -1,6 +1,7 @@
 //! HTTP/1.1 as bytes.
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ impl Answer {
                 let end = bytes.windows(2).position(|window| window == b"\r\n").map_or(0, |at| {
                     if at == 0 { 2 } else { bytes.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4) }
                 });
-                self.trailers = String::from_utf8_lossy(&bytes[..end]).trim().to_owned();
+                String::from_utf8_lossy(&bytes[..end]).trim().clone_into(&mut self.trailers);
                 self.rest = bytes[end..].to_vec();
                 self.broken = end == 0;
                 return;
@@ -95,7 +96,7 @@ impl Answer {
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body).expect("a JSON body")
     }
 
     /// The `name=value` of the session cookie that was set.
@@ -123,7 +124,7 @@ pub(crate) fn request(method: &str, target: &str, host: &str, lines: &[&str], bo
         head.push_str("Connection: close\r\n");
     }
     if !body.is_empty() && !has("transfer-encoding:") && !has("content-length:") {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        let _ = write!(head, "Content-Length: {}\r\n", body.len());
     }
     [head.as_bytes(), b"\r\n", body].concat()
 }

@@ -1,7 +1,7 @@
 //! Cleans the app's answer, so that it lives in a frame and says nothing in our name.
 
 use http::header::{self, Entry, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 
 use crate::gateway::body::Body;
 use crate::gateway::headers::{is_hop_by_hop, is_managed, listed_in_connection};
@@ -12,6 +12,8 @@ const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy")
 /// Removes what belongs to one connection or to us, and adds what an answer with personal content needs.
 pub(super) fn clean(mut answer: Response<Body>, personal: bool) -> Response<Body> {
     let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    // The app's version is about its connection; the library would repeat it to the caller (RFC 9110 §2.5).
+    *answer.version_mut() = Version::HTTP_11;
     let headers = answer.headers_mut();
     if !upgraded {
         remove_hop_by_hop(headers);

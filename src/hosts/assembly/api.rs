@@ -1,20 +1,22 @@
 //! The few calls of Assembly's API that confirm a person, within a budget.
 
+use std::future::{Ready, ready};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as LegacyError};
 use hyper_util::rt::TokioExecutor;
 use metrics::counter;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tower::limit::ConcurrencyLimit;
-use tower::{Service as _, ServiceExt as _};
+use tower::retry::{Policy, Retry};
+use tower::{ServiceBuilder, ServiceExt as _};
 
 use super::ApiBudget;
 use crate::access::HostName;
@@ -76,7 +78,14 @@ pub(super) struct InternalUser {
     pub(super) company_access_list: Option<Vec<String>>,
 }
 
-type Http = ConcurrencyLimit<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>>;
+type Http = ConcurrencyLimit<Retry<OnceMore, Client<HttpsConnector<HttpConnector>, Empty<Bytes>>>>;
+
+/// A connection that could not be made is tried once more: nothing was asked yet. Anything else could count twice in the
+/// platform's quota.
+#[derive(Clone)]
+struct OnceMore {
+    left: bool,
+}
 
 /// A caller of the API with one key.
 pub(super) struct Api {
@@ -107,7 +116,8 @@ impl Api {
         let now = Instant::now();
         let budget = Mutex::new(Budget { limits, next: now, month_began: now, this_month: 0 });
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Self { http: ConcurrencyLimit::new(client, CONCURRENCY), base, key, host, budget })
+        let http = ServiceBuilder::new().concurrency_limit(CONCURRENCY).retry(OnceMore { left: true }).service(client);
+        Ok(Self { http, base, key, host, budget })
     }
 
     /// Proves that the key speaks for the workspace and, with a token id, that the token is alive.
@@ -148,11 +158,7 @@ impl Api {
 
     async fn call(&self, path: &str, tenant: &str, token_id: Option<&str>) -> Result<Bytes, ApiError> {
         let request = self.request(path, tenant, token_id).ok_or(ApiError::Unavailable)?;
-        let answer = match self.send(request.clone()).await {
-            Err(error) if error.is_connect() => self.send(request).await,
-            first => first,
-        };
-        let answer = answer.map_err(|error| {
+        let answer = self.http.clone().oneshot(request).await.map_err(|error| {
             tracing::warn!(event = "host_request", host = %self.host, path, error = %error, "the host's API cannot be reached");
             ApiError::Unavailable
         })?;
@@ -167,13 +173,6 @@ impl Api {
         }
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|_| ApiError::Unavailable)?;
         Ok(body.to_bytes())
-    }
-
-    async fn send(
-        &self,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
-        self.http.clone().ready().await?.call(request).await
     }
 
     /// The key in the form of the platform's SDK: `workspace/key`, and `/token id` where there is one.
@@ -196,6 +195,20 @@ impl Api {
         };
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+}
+
+impl<T> Policy<Request<Empty<Bytes>>, T, LegacyError> for OnceMore {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut Request<Empty<Bytes>>, result: &mut Result<T, LegacyError>) -> Option<Ready<()>> {
+        let again = self.left && result.as_ref().is_err_and(LegacyError::is_connect);
+        self.left = false;
+        again.then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<Empty<Bytes>>) -> Option<Request<Empty<Bytes>>> {
+        Some(request.clone())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Asking the platform whether a person is who a token says.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::api::{ClientUser, InternalUser};
-use super::{ApiError, Assembly, Claims, ConfirmMode, Refused};
+use super::{ApiError, Assembly, Claims, ConfirmMode, Opened, Refused};
 use crate::access::{HostName, Kind, OrganizationId, Origin, Principal, Standing, SubjectId, TenantId};
 use crate::clock::Timestamp;
 use crate::hosts::{Confirmed, HostError};
@@ -18,6 +18,13 @@ pub(super) struct Identity {
     pub(super) kind: Kind,
     pub(super) organization: Option<OrganizationId>,
     pub(super) actor: Option<SubjectId>,
+}
+
+/// One question to the platform: about somebody, and about the token that names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Inquiry {
+    identity: Identity,
+    token: Option<[u8; 32]>,
 }
 
 /// What the platform said about somebody.
@@ -33,7 +40,12 @@ pub(super) struct Known {
 pub(super) struct Health {
     last_call: AtomicU8,
     probe: AtomicU8,
+    /// When the key alone was last accepted, in milliseconds since the epoch.
+    good_key_at: AtomicU64,
 }
+
+/// How long an accepted key is taken to be good when a token id is refused.
+const KEY_HOLDS: Duration = Duration::from_mins(1);
 
 const UNKNOWN: u8 = 0;
 const GOOD: u8 = 1;
@@ -103,20 +115,52 @@ impl Known {
 }
 
 impl Assembly {
-    /// What the platform says about somebody: from memory while that is young, else by one question for all who ask.
-    pub(super) async fn learn(&self, identity: &Identity, token_id: Option<&str>) -> Result<Known, HostError> {
-        let fresh = |known: &Known| self.clock.now().since(known.at) < identity.jittered(self.settings.revalidate);
-        if let Some(known) = self.known.get(identity).filter(fresh) {
+    /// A session begins with a question about its token. None is asked twice about one token, and none about the fresh
+    /// token of somebody who has a live session of the same ids: it renews what was proven.
+    pub(super) async fn confirm_token(&self, opened: &Opened, renews: bool) -> Result<Known, HostError> {
+        let asked_before = renews || self.memory.is_confirmed(opened.name);
+        if let Some(known) = self.remembered(&opened.identity).filter(|_| asked_before) {
             return Ok(known);
         }
-        let asked = self.asking.try_get_with_by_ref(identity, self.ask(identity, token_id)).await;
+        // Whoever can garble a token can make many that differ in their id only, and each question costs quota.
+        if self.memory.has_asked_enough(&opened.identity) {
+            return Err(HostError::Unavailable);
+        }
+        let asked = self.learn(&opened.identity, Some(opened.name), opened.token_id.as_deref()).await;
+        match &asked {
+            Ok(_) => self.memory.note_confirmed(opened.name),
+            Err(HostError::Refused | HostError::Expired) => self.memory.note_in_vain(&opened.identity),
+            Err(HostError::Unavailable) => {}
+        }
+        asked
+    }
+
+    /// What the platform says about somebody, by one question for all who ask the same.
+    pub(super) async fn learn(
+        &self,
+        identity: &Identity,
+        token: Option<[u8; 32]>,
+        token_id: Option<&str>,
+    ) -> Result<Known, HostError> {
+        let inquiry = Inquiry { identity: identity.clone(), token };
+        let asked = self.asking.try_get_with(inquiry, self.ask(identity, token_id)).await;
         let known = asked.map_err(|error| *error)?;
+        self.health.note(GOOD);
         self.known.insert(identity.clone(), known.clone());
         Ok(known)
     }
 
+    /// What the platform said while that still holds.
+    fn remembered(&self, identity: &Identity) -> Option<Known> {
+        let fresh = |known: &Known| self.clock.now().since(known.at) < identity.jittered(self.settings.revalidate);
+        self.known.get(identity).filter(fresh)
+    }
+
     async fn ask(&self, identity: &Identity, token_id: Option<&str>) -> Result<Known, HostError> {
         let portal = self.ask_workspace(&identity.tenant, token_id).await?;
+        if let Some(known) = self.remembered(identity) {
+            return Ok(Known { portal, ..known });
+        }
         let standing = match identity.kind {
             Kind::Internal => {
                 let person = self.ask_staff(&identity.tenant, &identity.subject).await?;
@@ -140,11 +184,12 @@ impl Assembly {
         }
         let workspace = match self.api.workspace(tenant.as_str(), token_id).await {
             Ok(workspace) => workspace,
-            // The key is good for nothing without a token id either, or only this token is not.
-            Err(ApiError::Denied | ApiError::Gone) if token_id.is_some() => return Err(HostError::Refused),
+            Err(ApiError::Denied | ApiError::Gone) if token_id.is_some() => {
+                self.ask_about_key(tenant).await?;
+                return Err(HostError::Refused);
+            }
             Err(error) => return Err(self.note(error)),
         };
-        self.health.note(GOOD);
         if !workspace.id.eq_ignore_ascii_case(tenant.as_str()) {
             return Err(HostError::Refused);
         }
@@ -152,6 +197,28 @@ impl Assembly {
         let portal = workspace.portal_url.as_deref().and_then(portal_origin);
         self.portals.insert(tenant.clone(), portal.clone());
         Ok(portal)
+    }
+
+    /// A token id that is refused and a key that is refused look the same. Only the first says something about the caller.
+    async fn ask_about_key(&self, tenant: &TenantId) -> Result<(), HostError> {
+        let now = self.clock.now();
+        if self.health.key_was_good(now) {
+            return Ok(());
+        }
+        match self.api.workspace(tenant.as_str(), None).await {
+            Ok(_) => {
+                self.health.note_good_key(now);
+                Ok(())
+            }
+            Err(ApiError::Denied | ApiError::Gone) => {
+                self.health.note(KEY_REFUSED);
+                Err(HostError::Unavailable)
+            }
+            Err(ApiError::Unavailable) => {
+                self.health.note(UNREACHABLE);
+                Err(HostError::Unavailable)
+            }
+        }
     }
 
     async fn ask_client(&self, identity: &Identity) -> Result<ClientUser, HostError> {
@@ -184,31 +251,48 @@ impl Assembly {
         HostError::Unavailable
     }
 
-    /// Presents a token id that cannot exist. A platform that accepts it does not check token ids at all, so that a
-    /// confirmation proves that a person exists, but not that the token lives.
-    pub(super) async fn probe(&self) {
+    /// Presents the key alone, and then with a token id that cannot exist. A platform that accepts that does not check token
+    /// ids at all, so that a confirmation proves that a person exists, but not that the token lives.
+    pub(super) async fn look(&self) -> bool {
         let Some(tenant) = self.settings.tenants.first().filter(|_| self.settings.confirm == ConfirmMode::Online)
         else {
-            return;
+            return true;
         };
-        let made_up = "vestibule-liveness-probe";
-        match self.api.workspace(tenant.as_str(), Some(made_up)).await {
+        if self.ask_about_key(tenant).await.is_err() {
+            return false;
+        }
+        let host = &self.settings.name;
+        match self.api.workspace(tenant.as_str(), Some("vestibule-liveness-probe")).await {
             Ok(_) => {
                 self.health.probe.store(ACCEPTS_ANYTHING, Ordering::Relaxed);
-                tracing::warn!(event = "host_probe", host = %self.settings.name, "confirmation: existence; the platform accepts any token id");
+                tracing::warn!(event = "host_probe", %host, "confirmation: existence; the platform accepts any token id");
             }
             Err(ApiError::Denied | ApiError::Gone) => {
                 self.health.probe.store(GOOD, Ordering::Relaxed);
-                tracing::info!(event = "host_probe", host = %self.settings.name, "confirmation: liveness");
+                tracing::info!(event = "host_probe", %host, "confirmation: liveness");
             }
-            Err(ApiError::Unavailable) => self.health.note(UNREACHABLE),
+            Err(ApiError::Unavailable) => {
+                self.health.note(UNREACHABLE);
+                return false;
+            }
         }
+        true
     }
 }
 
 impl Health {
     fn note(&self, state: u8) {
         self.last_call.store(state, Ordering::Relaxed);
+    }
+
+    fn note_good_key(&self, now: Timestamp) {
+        self.note(GOOD);
+        self.good_key_at.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether the key alone was accepted so lately that asking again would be a waste of quota.
+    fn key_was_good(&self, now: Timestamp) -> bool {
+        now.since(Timestamp::from_millis(self.good_key_at.load(Ordering::Relaxed))) < KEY_HOLDS
     }
 
     pub(super) fn troubles(&self, mode: ConfirmMode) -> Vec<String> {

@@ -3,6 +3,10 @@
 //! In memory and bounded; a restart forgets. A token without an end of its own can then be presented once more, which
 //! `docs/hosts.md` says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use ring::digest;
@@ -15,17 +19,32 @@ use crate::clock::Timestamp;
 /// Tokens that are remembered; the one that was not seen for longest goes first.
 const MAX_TOKENS: u64 = 200_000;
 
+/// Questions about one person's tokens that may be answered with no, and the time for which they are counted. A browser that
+/// restores old pages asks a few. Somebody who keeps trying gets 2,400 questions a month, of the usual quota of 8,000.
+const MAX_IN_VAIN: u32 = 10;
+const IN_VAIN: Duration = Duration::from_hours(3);
+
 pub(super) struct Memory {
     first_seen: Cache<[u8; 32], Timestamp>,
     /// A token id, hashed with its tenant, and the ids that came with it first.
     bound: Cache<[u8; 32], Identity>,
+    /// Tokens that the platform was asked about and did not refuse.
+    confirmed: Cache<[u8; 32], ()>,
+    /// Questions about one person's tokens that were answered with no.
+    in_vain: Cache<Identity, Arc<AtomicU32>>,
     /// Workspaces whose tokens have an id. One without is then not theirs.
     with_token_ids: Cache<TenantId, ()>,
 }
 
 impl Memory {
     pub(super) fn new() -> Self {
-        Self { first_seen: newest(MAX_TOKENS), bound: newest(MAX_TOKENS), with_token_ids: newest(MAX_TOKENS) }
+        Self {
+            first_seen: newest(MAX_TOKENS),
+            bound: newest(MAX_TOKENS),
+            confirmed: newest(MAX_TOKENS),
+            in_vain: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(IN_VAIN).build(),
+            with_token_ids: newest(MAX_TOKENS),
+        }
     }
 
     /// When the token of this name was presented first: now, unless it was before.
@@ -41,6 +60,23 @@ impl Memory {
         let name = digest::digest(&digest::SHA256, format!("{}\0{token_id}", identity.tenant).as_bytes());
         let name = *name.as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes");
         if self.bound.get_with(name, || identity.clone()) == *identity { Ok(()) } else { Err(Refused) }
+    }
+
+    pub(super) fn is_confirmed(&self, name: [u8; 32]) -> bool {
+        self.confirmed.contains_key(&name)
+    }
+
+    pub(super) fn note_confirmed(&self, name: [u8; 32]) {
+        self.confirmed.insert(name, ());
+    }
+
+    /// Whether so many questions about this person's tokens were answered with no that no more are asked for a while.
+    pub(super) fn has_asked_enough(&self, identity: &Identity) -> bool {
+        self.in_vain.get(identity).is_some_and(|count| count.load(Ordering::Relaxed) >= MAX_IN_VAIN)
+    }
+
+    pub(super) fn note_in_vain(&self, identity: &Identity) {
+        self.in_vain.get_with_by_ref(identity, Arc::default).fetch_add(1, Ordering::Relaxed);
     }
 
     /// A token was accepted for this workspace; if it has an id, all have. Only then, because anybody can garble an id

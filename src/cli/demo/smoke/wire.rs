@@ -127,20 +127,22 @@ impl Request {
 
     /// Sends it and reads until `enough` is in the answer, or the answer is over.
     pub(super) async fn send_until(self, to: SocketAddr, enough: &[u8]) -> anyhow::Result<(TcpStream, Vec<u8>)> {
-        let exchange = async {
-            let mut stream = TcpStream::connect(to).await?;
-            stream.write_all(&self.bytes(to)).await?;
-            let bytes = read_until(&mut stream, enough).await?;
-            Ok((stream, bytes))
-        };
-        tokio::time::timeout(LIMIT, exchange).await.context("no answer in time")?
+        let mut stream = TcpStream::connect(to).await?;
+        stream.write_all(&self.bytes(to)).await?;
+        let bytes = read_until(&mut stream, enough).await?;
+        Ok((stream, bytes))
     }
 }
 
+/// What came until `enough` was there, the other side closed, or the time was up: a check says what it makes of it.
 pub(super) async fn read_until(stream: &mut TcpStream, enough: &[u8]) -> anyhow::Result<Vec<u8>> {
     let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+    let deadline = tokio::time::Instant::now() + LIMIT;
     while !bytes.windows(enough.len()).any(|window| window == enough) {
-        let count = tokio::time::timeout(LIMIT, stream.read(&mut part)).await.context("nothing came in time")??;
+        let count = match tokio::time::timeout_at(deadline, stream.read(&mut part)).await {
+            Ok(read) => read?,
+            Err(_) => break,
+        };
         if count == 0 {
             break;
         }

@@ -1,0 +1,242 @@
+//! A caller's socket with the timers that the HTTP library does not have, and its place in the count of connections.
+//!
+//! The library can only time a head, and from the end of the answer before. Here each phase has a limit of its own: the
+//! wait for a first byte, a head, the wait for the next request, and an answer that nobody takes. Bodies are timed where
+//! they are read, in `body`. A tunnel is only timed while the caller takes nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::Slot;
+use crate::gateway::Limits;
+use crate::gateway::body::Body;
+
+/// How long each phase of a connection may last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    first_byte: Duration,
+    head: Duration,
+    keep_alive: Duration,
+    send_idle: Duration,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its first byte.
+    First,
+    /// The rest of a head.
+    Head,
+    /// An exchange, or a tunnel; not timed here.
+    Busy,
+    /// The next request.
+    Idle,
+}
+
+/// The exchanges of one connection; shared by its socket, its service and its answers.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    tunnel: AtomicBool,
+}
+
+/// An answer on its way. The exchange has ended when it is dropped.
+pub(super) struct Answering {
+    body: Body,
+    _exchange: Exchange,
+}
+
+/// One exchange; it ends when this is dropped.
+pub(super) struct Exchange(Arc<Activity>);
+
+/// The socket.
+pub(super) struct TimedStream {
+    stream: TcpStream,
+    times: Times,
+    activity: Arc<Activity>,
+    phase: Phase,
+    /// Exchanges that had begun when the phase was last looked at.
+    begun: u64,
+    reading: Deadline,
+    sending: Option<Deadline>,
+    _slot: Slot,
+}
+
+/// A point in time that can be moved for the price of a comparison: the timer behind it fires at the earliest of its
+/// values, and is only then set to the current one.
+struct Deadline {
+    at: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Times {
+    pub(super) const fn of(limits: &Limits) -> Self {
+        Self {
+            first_byte: limits.first_byte,
+            head: limits.header_time,
+            keep_alive: limits.keep_alive,
+            send_idle: limits.send_idle,
+        }
+    }
+}
+
+impl Activity {
+    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Exchange(Arc::clone(self))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.tunnel.load(Ordering::Relaxed) || self.begun.load(Ordering::Relaxed) > self.ended.load(Ordering::Relaxed)
+    }
+}
+
+impl Exchange {
+    /// The connection is a tunnel from now on.
+    pub(super) fn becomes_tunnel(&self) {
+        self.0.tunnel.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn answered_by(self, body: Body) -> Answering {
+        Answering { body, _exchange: self }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Deadline {
+    fn after(span: Duration) -> Self {
+        let at = Instant::now() + span;
+        Self { at, timer: Box::pin(tokio::time::sleep_until(at)) }
+    }
+
+    fn move_to(&mut self, at: Instant) {
+        self.at = at;
+        if self.timer.deadline() > at {
+            self.timer.as_mut().reset(at);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= self.at {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            self.timer.as_mut().reset(self.at);
+        }
+        Poll::Pending
+    }
+}
+
+impl TimedStream {
+    pub(super) fn new(stream: TcpStream, times: Times, activity: Arc<Activity>, slot: Slot) -> Self {
+        let reading = Deadline::after(times.first_byte);
+        Self { stream, times, activity, phase: Phase::First, begun: 0, reading, sending: None, _slot: slot }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        let span = match phase {
+            Phase::First => self.times.first_byte,
+            Phase::Head => self.times.head,
+            Phase::Idle => self.times.keep_alive,
+            Phase::Busy => return,
+        };
+        self.reading.move_to(Instant::now() + span);
+    }
+
+    /// What has happened since the socket was last read.
+    fn catch_up(&mut self) {
+        let begun = self.activity.begun.load(Ordering::Relaxed);
+        if begun == self.begun && self.phase != Phase::Busy {
+            return;
+        }
+        self.begun = begun;
+        match (self.activity.is_busy(), self.phase) {
+            (true, _) => self.phase = Phase::Busy,
+            (false, _) => self.enter(Phase::Idle),
+        }
+    }
+
+    fn sent<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.sending = None;
+            return result;
+        }
+        let send_idle = self.times.send_idle;
+        self.sending.get_or_insert_with(|| Deadline::after(send_idle)).poll(cx).map(Err)
+    }
+}
+
+impl AsyncRead for TimedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.catch_up();
+        if let Poll::Ready(result) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            if matches!(self.phase, Phase::First | Phase::Idle) {
+                self.enter(Phase::Head);
+            }
+            return Poll::Ready(result);
+        }
+        if self.phase == Phase::Busy { Poll::Pending } else { self.reading.poll(cx).map(Err) }
+    }
+}
+
+impl AsyncWrite for TimedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.sent(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.sent(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
