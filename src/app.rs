@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::access::TenantId;
 use crate::admin;
@@ -18,7 +18,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, HostSettings};
 use crate::gateway::{Connections, Drain, Gateway, GatewaySettings, Limits, serve};
-use crate::grants::{Change, ConfigGrant, ConfigGrants, GrantLookup, GrantSettings, GrantSource};
+use crate::grants::{Change, ConfigGrants, GrantLookup, GrantSettings, GrantSource};
 use crate::hosts::HostPlatform;
 use crate::hosts::assembly::Assembly;
 use crate::session::{SessionSettings, Sessions};
@@ -27,6 +27,8 @@ use crate::telemetry::Metrics;
 mod explain;
 mod look;
 
+pub use crate::audit::RequestRecord;
+pub use crate::grants::ConfigGrant;
 pub use explain::{ExplainedGrant, Explanation, Question, explain};
 pub use look::{Finding, look};
 
@@ -58,14 +60,20 @@ pub struct Running {
     public: SocketAddr,
     admin: Option<SocketAddr>,
     health: Option<SocketAddr>,
-    audit: Audit,
-    grants: Arc<GrantLookup>,
-    config_grants: Arc<ConfigGrants>,
+    controls: Controls,
     drain: watch::Sender<Drain>,
     limits: Limits,
     times: DrainTimes,
     workers: Vec<JoinHandle<()>>,
     beside: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Hears of every request of a running gateway and can change who holds what; outlives it without harm.
+#[derive(Clone)]
+pub struct Controls {
+    audit: Audit,
+    grants: Arc<GrantLookup>,
+    config_grants: Arc<ConfigGrants>,
 }
 
 #[derive(Clone, Copy)]
@@ -154,9 +162,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
         public: public.local_addr()?,
         admin: beside.admin,
         health: beside.health,
-        audit,
-        grants: parts.grants,
-        config_grants: parts.config_grants,
+        controls: Controls { audit, grants: parts.grants, config_grants: parts.config_grants },
         drain,
         limits: config.limits,
         times: DrainTimes { announce: config.server.drain_delay, finish: config.server.drain },
@@ -186,18 +192,9 @@ impl Running {
         &self.limits
     }
 
-    /// Where every request is told of.
-    pub const fn audit(&self) -> &Audit {
-        &self.audit
-    }
-
-    /// A way to replace the grants of the configuration. Everyone's next request is decided by the new ones.
-    pub fn grant_setter(&self) -> Box<dyn Fn(Vec<ConfigGrant>) + Send + Sync> {
-        let (source, lookup) = (Arc::clone(&self.config_grants), Arc::clone(&self.grants));
-        Box::new(move |grants| {
-            source.replace(grants);
-            lookup.moved(&Change { tenant: None });
-        })
+    /// The way to watch requests and to change grants.
+    pub fn controls(&self) -> Controls {
+        self.controls.clone()
     }
 
     /// Stops: says so on `/readyz` for the drain delay, takes no more connections, lets those that are open finish, and
@@ -220,13 +217,27 @@ impl Running {
 
     async fn finish(self) {
         self.drain.send_replace(Drain::Finishing);
-        for worker in self.workers {
-            // A worker that panicked has already said so.
-            let _ = tokio::task::spawn_blocking(move || worker.join()).await;
+        // Not joined on a thread of the runtime: it would wait at its own end for a worker that does not end, such as one
+        // with a stream that goes on for ever.
+        while self.workers.iter().any(|worker| !worker.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         for task in self.beside {
             task.abort();
         }
+    }
+}
+
+impl Controls {
+    /// The outcome of every request from now on.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<RequestRecord>> {
+        self.audit.subscribe()
+    }
+
+    /// Replaces the grants of the configuration. Everyone's next request is decided by the new ones.
+    pub fn set_grants(&self, grants: Vec<ConfigGrant>) {
+        self.config_grants.replace(grants);
+        self.grants.moved(&Change { tenant: None });
     }
 }
 

@@ -79,11 +79,6 @@ impl Audit {
         self.watchers.subscribe()
     }
 
-    /// For whoever hands out subscriptions of their own.
-    pub fn sender(&self) -> broadcast::Sender<Arc<RequestRecord>> {
-        self.watchers.clone()
-    }
-
     /// Tells all watchers.
     pub fn publish(&self, record: RequestRecord) {
         if self.watchers.receiver_count() > 0 {

@@ -1,10 +1,16 @@
 //! The command line.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::support::{API_KEY, CLIENT, Gateway, SESSION_KEY, TENANT, Token, Upstream};
+use crate::support::{
+    API_KEY, Answer, CLIENT, Gateway, SESSION_KEY, Setup, TENANT, Token, Upstream, answer_with, connect, exchange,
+    read_until, request,
+};
 
 fn vestibule(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vestibule"))
@@ -144,5 +150,135 @@ fn completions_and_help_name_every_command() {
     let completions = text(&vestibule(&["completions", "bash"]));
     for command in ["serve", "demo", "check", "explain", "token", "keys", "healthcheck", "completions"] {
         assert!(help.contains(command) && completions.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn serve_ends_when_its_drain_is_over_though_a_stream_goes_on() {
+    let upstream = Upstream::scripted(|_, stream| {
+        answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+        while answer_with(stream, "data: on\n\n") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    });
+    let gateway = Setup::new(&upstream).with("drain = \"2s\"", "drain = \"300ms\"").start();
+    let open = stream(gateway.address, "/public/x", "", "data: on");
+    let started = Instant::now();
+    assert_eq!(gateway.terminate(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    drop(open);
+}
+
+/// `vestibule demo` in the foreground; ended by force if a test forgets to.
+struct Demo {
+    child: Child,
+    port: u16,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let port = free_pair();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
+            .args(["demo", "--port", &port.to_string()])
+            .env_clear()
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let said: Vec<String> = lines.map_while(Result::ok).take(6).collect();
+        assert!(said.last().is_some_and(|line| line.contains("Ctrl-C")), "{said:?}");
+        Self { child, port }
+    }
+
+    fn host(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    fn gateway(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port + 1))
+    }
+
+    fn sign_in(&self) -> String {
+        let host = self.host().to_string();
+        let token = Answer::read(&exchange(self.host(), &request("GET", "/api/token?person=ann", &host, &[], b"")));
+        let target = format!("/projects?token={}", token.json()["token"].as_str().expect("a token"));
+        let referer = format!("Referer: http://localhost:{}/", self.port);
+        let framed = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", &referer];
+        let bytes = request("GET", &target, &self.gateway().to_string(), &framed, b"");
+        Answer::read(&exchange(self.gateway(), &bytes)).cookie()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a request whose answer goes on for ever, and reads until something has come of it.
+fn stream(to: SocketAddr, target: &str, cookie: &str, first: &str) -> TcpStream {
+    let mut stream = connect(to);
+    let lines = [&*format!("Cookie: {cookie}"), "Connection: keep-alive"];
+    stream.write_all(&request("GET", target, &to.to_string(), &lines, b"")).expect("sent");
+    let came = String::from_utf8_lossy(&read_until(&mut stream, first.as_bytes())).into_owned();
+    assert!(came.contains(first), "no stream at {target}: {came}");
+    stream
+}
+
+/// A free port whose next one is free too.
+fn free_pair() -> u16 {
+    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
+    let pair = || {
+        let first = bind(0).ok()?.local_addr().ok()?.port();
+        bind(first.checked_add(1)?).ok().map(|_| first)
+    };
+    (0..50).find_map(|_| pair()).expect("two adjacent free ports")
+}
+
+#[test]
+fn the_demo_drives_itself_and_passes() {
+    let output = vestibule(&["demo", "--smoke"]);
+    let said = text(&output);
+    let last = said.lines().last().unwrap_or_default();
+    let passed = last.strip_suffix(" passed, 0 failed").and_then(|count| count.parse::<usize>().ok());
+    assert!(output.status.success() && passed.is_some_and(|count| count > 70), "{said}");
+}
+
+#[test]
+fn a_demo_without_its_ports_says_which_one_and_what_to_do() {
+    let first = free_pair();
+    for taken in [first, first + 1] {
+        let _held = TcpListener::bind(("127.0.0.1", taken)).expect("free");
+        let output = vestibule(&["demo", "--port", &first.to_string()]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("port {taken} cannot be used")) && said.contains("--port N"), "{said}");
+    }
+    assert!(text(&vestibule(&["demo", "--port", "65535"])).contains("--port must leave room"));
+}
+
+#[test]
+fn the_demo_ends_at_once_whatever_a_browser_holds_open() {
+    for signal in ["-INT", "-TERM"] {
+        let mut demo = Demo::start();
+        let inspector = stream(demo.host(), "/api/events", "", "\r\n\r\n");
+        let cookie = demo.sign_in();
+        let app = stream(demo.gateway(), "/projects/apollo/events", &cookie, "data: 0");
+        let idle = connect(demo.gateway());
+        let started = Instant::now();
+        let sent = Command::new("kill").arg(signal).arg(demo.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        let code = loop {
+            if let Some(status) = demo.child.try_wait().expect("a status") {
+                break status.code();
+            }
+            assert!(started.elapsed() < Duration::from_secs(5), "{signal}: the demo does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(code, Some(0), "{signal}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{signal}: {:?}", started.elapsed());
+        drop((inspector, app, idle));
     }
 }

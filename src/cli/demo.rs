@@ -63,32 +63,37 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         telemetry::init_logging(telemetry::LogFormat::Text, "info")?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        if args.smoke {
-            let demo = start(0, 0).await?;
-            let passed = smoke::run(&demo).await?;
-            demo.gateway.stop().await;
-            return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
-        let next = args.port.checked_add(1).context("--port must leave room for the next one")?;
-        let demo = start(args.port, next).await?;
-        announce(&demo)?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            ended = tokio::signal::ctrl_c() => ended?,
-            _ = terminate.recv() => {}
-        }
-        demo.gateway.stop().await;
-        Ok(ExitCode::SUCCESS)
-    })
+    runtime.block_on(async { if args.smoke { drive().await } else { show(args.port).await } })
+}
+
+async fn drive() -> anyhow::Result<ExitCode> {
+    let demo = start(0, 0).await?;
+    let passed = smoke::run(&demo).await?;
+    demo.gateway.stop().await;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn show(port: u16) -> anyhow::Result<ExitCode> {
+    // Before anything is shown, so that a signal that comes early is not lost.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let next = port.checked_add(1).context("--port must leave room for the next one")?;
+    let demo = start(port, next).await?;
+    announce(&demo)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    demo.gateway.stop().await;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn start(host_port: u16, gateway_port: u16) -> anyhow::Result<Demo> {
     let host = bind(host_port).await?;
     let (api, app, records) = (bind(0).await?, bind(0).await?, bind(0).await?);
-    let gateway_port = if gateway_port == 0 { free_port().await? } else { gateway_port };
+    let gateway_port = free_port(gateway_port).await?;
     let stage = Arc::new(Stage::new(host.local_addr()?.port(), gateway_port)?);
     let config = configure(&stage, api.local_addr()?, app.local_addr()?)?;
+    let granted = config.grants.clone();
     let gateway = gateway::start(config, Options::default()).await?;
     let ports = Ports {
         host: host.local_addr()?,
@@ -97,7 +102,7 @@ async fn start(host_port: u16, gateway_port: u16) -> anyhow::Result<Demo> {
         records: records.local_addr()?,
         admin: gateway.admin_address().context("the demo has an admin listener")?,
     };
-    stage.connect(&gateway);
+    stage.connect(gateway.controls(), granted);
     tokio::spawn(axum::serve(host, platform::page(Arc::clone(&stage))).into_future());
     tokio::spawn(axum::serve(api, platform::api(Arc::clone(&stage))).into_future());
     tokio::spawn(axum::serve(app, app::router(Arc::clone(&stage))).into_future());
@@ -121,12 +126,14 @@ fn configure(stage: &Stage, api: SocketAddr, app: SocketAddr) -> anyhow::Result<
 }
 
 async fn bind(port: u16) -> anyhow::Result<TcpListener> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    TcpListener::bind(address).await.with_context(|| format!("{address} is in use; try --port"))
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await;
+    listener
+        .with_context(|| format!("port {port} cannot be used; --port N takes N and N + 1 instead, if both are free"))
 }
 
-async fn free_port() -> anyhow::Result<u16> {
-    Ok(bind(0).await?.local_addr()?.port())
+/// The gateway binds its port itself; whether it can is found out here, where the remedy is known.
+async fn free_port(port: u16) -> anyhow::Result<u16> {
+    Ok(bind(port).await?.local_addr()?.port())
 }
 
 fn announce(demo: &Demo) -> anyhow::Result<()> {

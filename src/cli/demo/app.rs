@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Form, Path, Request, State};
+use axum::extract::{Form, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, Sse};
@@ -65,8 +65,9 @@ fn said<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn html(title: &str, body: &str) -> Html<String> {
-    Html(format!(include_str!("assets/app.html"), title = title, body = body))
+fn html(headers: &HeaderMap, title: &str, body: &str) -> Html<String> {
+    let name = decoded(said(headers, "x-vestibule-name"));
+    Html(format!(include_str!("assets/app.html"), title = title, name = escaped(&name), body = body))
 }
 
 /// Everything that a caller could have chosen is escaped; ids are plain, but a page should not have to know that.
@@ -74,33 +75,57 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// Names come percent-encoded, because a header is ASCII.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        bytes.extend_from_slice(&part.as_bytes()[if byte.is_some() { 2 } else { 0 }..]);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 async fn list(headers: HeaderMap) -> Html<String> {
     let item = |(key, title): &(&str, &str)| format!("<li><a href=\"/projects/{key}\">{title}</a></li>");
     let items: String = PROJECTS.iter().map(item).collect();
     let kind = escaped(said(&headers, "x-vestibule-user-kind"));
-    html(
-        "Projects",
-        &format!("<p>Signed in as a <b id=\"kind\">{kind}</b> user.</p><ul class=\"projects\">{items}</ul>"),
-    )
+    html(&headers, "Projects", &format!(include_str!("assets/projects.html"), kind = kind, items = items))
 }
 
-async fn page(Path(project): Path<String>, headers: HeaderMap) -> Response {
+/// What the address of a project's page may say beside the project.
+#[derive(Deserialize)]
+struct View {
+    /// Characters of the note that was just saved.
+    noted: Option<usize>,
+}
+
+async fn page(Path(project): Path<String>, Query(view): Query<View>, headers: HeaderMap) -> Response {
     let Some((key, title)) = PROJECTS.iter().find(|(key, _)| *key == project) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let permissions = said(&headers, "x-vestibule-permissions");
-    let writes = permissions.split(',').any(|held| held == "*" || held == "projects:write");
-    let preview = if headers.contains_key("x-vestibule-actor") { " (preview)" } else { "" };
+    let is_preview = headers.contains_key("x-vestibule-actor");
+    let holds_write = permissions.split(',').any(|held| held == "*" || held == "projects:write");
+    let writes = holds_write && !is_preview;
     let body = format!(
         include_str!("assets/project.html"),
         key = key,
+        title = title,
         who = escaped(said(&headers, "x-vestibule-user")),
-        preview = preview,
+        preview = if is_preview { " (preview)" } else { "" },
         roles = escaped(said(&headers, "x-vestibule-roles")),
         permissions = escaped(permissions),
         disabled = if writes { "" } else { "disabled" },
+        said = match view.noted {
+            Some(length) => format!("Saved a note of {length} characters."),
+            None if is_preview => "You are looking through somebody else's eyes: changes are refused.".into(),
+            None if writes => "You may read and write here.".into(),
+            None => "You may only read here.".into(),
+        },
     );
-    html(title, &body).into_response()
+    html(&headers, title, &body).into_response()
 }
 
 #[derive(Deserialize)]

@@ -9,18 +9,12 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::access::{HostName, RoleKey, Scope, SubjectId, TenantId};
-use crate::app::Running;
-use crate::audit::RequestRecord;
-use crate::gateway::canonical_project;
-use crate::grants::ConfigGrant;
+use crate::app::{ConfigGrant, Controls, RequestRecord};
 use crate::hosts::assembly;
 use crate::secret::Secret;
 
 pub(super) const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 pub(super) const OTHER_TENANT: &str = "22222222-2222-4333-8444-555555555555";
-/// The host's name in `demo.toml`.
-const HOST: &str = "harbor";
 /// How long the simulated platform accepts a token's id.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 /// Requests of the app that are remembered.
@@ -29,20 +23,20 @@ const MAX_RECORDS: usize = 500;
 /// The projects of the app.
 pub(super) const PROJECTS: [(&str, &str); 3] = [("apollo", "Apollo"), ("borealis", "Borealis"), ("cassini", "Cassini")];
 
-/// One person of the simulated platform.
+/// One person of the simulated platform. What they hold stands in `demo.toml`.
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) key: &'static str,
     pub(super) given_name: &'static str,
     pub(super) family_name: &'static str,
     pub(super) says: &'static str,
+    /// The page of the app that the host opens for them.
+    pub(super) home: &'static str,
     pub(super) client: Option<&'static str>,
     pub(super) internal: Option<&'static str>,
     pub(super) company: Option<&'static str>,
     /// Staff who see only these companies.
     pub(super) limited_to: Option<&'static [&'static str]>,
-    /// (role, project)
-    pub(super) grants: &'static [(&'static str, &'static str)],
 }
 
 const ACME: &str = "99999999-8888-4777-8666-000000000001";
@@ -56,55 +50,55 @@ pub(super) const PEOPLE: [Person; 5] = [
         given_name: "Ann",
         family_name: "of Acme",
         says: "client, edits Apollo, reads Borealis",
+        home: "/projects/apollo",
         client: Some(ANN),
         internal: None,
         company: Some(ACME),
         limited_to: None,
-        grants: &[("editor", "apollo"), ("viewer", "borealis")],
     },
     Person {
         key: "ben",
         given_name: "Ben",
         family_name: "of Birch",
         says: "client of another company, reads Cassini",
+        home: "/projects/cassini",
         client: Some("aaaaaaaa-bbbb-4ccc-8ddd-000000000002"),
         internal: None,
         company: Some(BIRCH),
         limited_to: None,
-        grants: &[("viewer", "cassini")],
     },
     Person {
         key: "dana",
         given_name: "Dana",
         family_name: "of the staff",
         says: "internal, may do everything",
+        home: "/projects/apollo",
         client: None,
         internal: Some(DANA),
         company: None,
         limited_to: None,
-        grants: &[],
     },
     Person {
         key: "eli",
         given_name: "Eli",
         family_name: "of the staff",
         says: "internal, limited to one company: no role in the whole tenant",
+        home: "/projects",
         client: None,
         internal: Some("77777777-6666-4555-8444-000000000002"),
         company: None,
         limited_to: Some(&[ACME]),
-        grants: &[],
     },
     Person {
         key: "preview",
         given_name: "Dana",
         family_name: "previewing as Ann",
         says: "sees what Ann sees, changes nothing",
+        home: "/projects/apollo",
         client: Some(ANN),
         internal: Some(DANA),
         company: Some(ACME),
         limited_to: None,
-        grants: &[],
     },
 ];
 
@@ -115,18 +109,19 @@ pub(super) struct Stage {
     api_key: Secret,
     session_key: Secret,
     memory: Mutex<Memory>,
-    gateway: OnceLock<Handle>,
+    gateway: OnceLock<Connected>,
 }
 
-/// The two ends of the running gateway that the stage needs.
-struct Handle {
-    watch: broadcast::Sender<Arc<RequestRecord>>,
-    set_grants: Box<dyn Fn(Vec<ConfigGrant>) + Send + Sync>,
+/// The running gateway, and what its configuration grants.
+struct Connected {
+    controls: Controls,
+    granted: Vec<ConfigGrant>,
 }
 
 #[derive(Default)]
 struct Memory {
     tokens: HashMap<String, Instant>,
+    /// Clients whose grants are taken away at the moment.
     revoked: Vec<&'static str>,
     records: VecDeque<AppRecord>,
     last_token: u64,
@@ -176,16 +171,13 @@ impl Stage {
         self.session_key.expose_str().unwrap_or_default()
     }
 
-    /// Hands the running gateway over, and gives everybody what they are granted.
-    pub(super) fn connect(&self, gateway: &Running) {
-        let handle = Handle { watch: gateway.audit().sender(), set_grants: gateway.grant_setter() };
-        (handle.set_grants)(self.grants());
-        // A stage is connected once; a second gateway would have no audience.
-        let _ = self.gateway.set(handle);
+    /// Hands the running gateway over. A stage is connected once; a second gateway would have no audience.
+    pub(super) fn connect(&self, controls: Controls, granted: Vec<ConfigGrant>) {
+        let _ = self.gateway.set(Connected { controls, granted });
     }
 
     pub(super) fn watch(&self) -> Option<broadcast::Receiver<Arc<RequestRecord>>> {
-        self.gateway.get().map(|handle| handle.watch.subscribe())
+        self.gateway.get().map(|gateway| gateway.controls.watch())
     }
 
     /// A token as the platform gives it to its page. Its id lives for a minute.
@@ -218,18 +210,24 @@ impl Stage {
         self.memory().tokens.get(id).is_some_and(|end| Instant::now() < *end)
     }
 
-    /// Takes a person's grants away, or gives them back. The gateway obeys with the next request.
-    pub(super) fn revoke(&self, person: &'static Person, revoked: bool) {
-        {
+    /// Takes a client's grants away, or gives them back. The gateway obeys with the next request.
+    pub(super) fn revoke(&self, client: &'static str, revoked: bool) {
+        let revoked = {
             let mut memory = self.memory();
-            memory.revoked.retain(|key| *key != person.key);
+            memory.revoked.retain(|other| *other != client);
             if revoked {
-                memory.revoked.push(person.key);
+                memory.revoked.push(client);
             }
+            memory.revoked.clone()
+        };
+        if let Some(Connected { controls, granted }) = self.gateway.get() {
+            let left = granted.iter().filter(|grant| !revoked.contains(&grant.subject.as_str()));
+            controls.set_grants(left.cloned().collect());
         }
-        if let Some(handle) = self.gateway.get() {
-            (handle.set_grants)(self.grants());
-        }
+    }
+
+    pub(super) fn is_revoked(&self, client: &str) -> bool {
+        self.memory().revoked.contains(&client)
     }
 
     pub(super) fn record(&self, record: AppRecord) {
@@ -244,11 +242,9 @@ impl Stage {
         self.memory().records.iter().cloned().collect()
     }
 
-    fn grants(&self) -> Vec<ConfigGrant> {
-        let revoked = self.memory().revoked.clone();
-        let held = PEOPLE.iter().filter(|person| !revoked.contains(&person.key));
-        held.flat_map(|person| person.grants.iter().filter_map(|(role, project)| grant(person, role, project)))
-            .collect()
+    /// What the app got for one request, if it came that far.
+    pub(super) fn record_of(&self, request_id: &str) -> Option<AppRecord> {
+        self.memory().records.iter().rev().find(|record| record.request_id == request_id).cloned()
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -258,14 +254,4 @@ impl Stage {
 
 pub(super) fn person(key: &str) -> Option<&'static Person> {
     PEOPLE.iter().find(|person| person.key == key)
-}
-
-fn grant(person: &Person, role: &str, project: &str) -> Option<ConfigGrant> {
-    Some(ConfigGrant {
-        host: HostName::new(HOST).ok()?,
-        tenant: TenantId::new(TENANT).ok()?,
-        subject: SubjectId::new(person.client?).ok()?,
-        role: RoleKey::new(role).ok()?,
-        scope: Scope::Project(canonical_project(project)?),
-    })
 }

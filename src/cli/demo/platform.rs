@@ -16,13 +16,15 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::people::{OTHER_TENANT, PEOPLE, Person, Stage, TENANT, person};
-use crate::audit::RequestRecord;
+use crate::access::SubjectId;
+use crate::app::RequestRecord;
 
 /// The page with the person switcher, the frame and the inspector.
 pub(super) fn page(stage: Arc<Stage>) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("assets/host.html"))))
         .route("/host.js", get(async || asset("text/javascript", include_str!("assets/host.js"))))
+        .route("/inspector.js", get(async || asset("text/javascript", include_str!("assets/inspector.js"))))
         .route("/host.css", get(async || asset("text/css", include_str!("assets/host.css"))))
         .route("/api/people", get(people))
         .route("/api/token", get(token))
@@ -45,7 +47,16 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 async fn people(State(stage): State<Arc<Stage>>) -> Json<Value> {
-    let one = |person: &Person| json!({ "key": person.key, "name": name(person), "says": person.says });
+    let one = |person: &Person| {
+        json!({
+            "key": person.key,
+            "name": name(person),
+            "says": person.says,
+            "home": person.home,
+            "revocable": person.client.is_some(),
+            "revoked": person.client.is_some_and(|client| stage.is_revoked(client)),
+        })
+    };
     Json(json!({ "gateway": stage.gateway_origin(), "people": PEOPLE.iter().map(one).collect::<Vec<_>>() }))
 }
 
@@ -88,8 +99,9 @@ struct Revocation {
 }
 
 async fn grants(State(stage): State<Arc<Stage>>, Json(asked): Json<Revocation>) -> StatusCode {
-    let Some(person) = person(&asked.person) else { return StatusCode::NOT_FOUND };
-    stage.revoke(person, asked.revoked);
+    // What staff hold comes with their kind and cannot be taken from one of them.
+    let Some(client) = person(&asked.person).and_then(|person| person.client) else { return StatusCode::NOT_FOUND };
+    stage.revoke(client, asked.revoked);
     StatusCode::NO_CONTENT
 }
 
@@ -113,9 +125,15 @@ async fn events(State(stage): State<Arc<Stage>>) -> Sse<impl Stream<Item = Resul
 }
 
 fn describe(record: &RequestRecord, stage: &Stage) -> Value {
-    let app = stage.records().into_iter().rev().find(|app| app.request_id == record.request_id);
+    let app = stage.record_of(&record.request_id);
     let identity = record.principal.as_ref().map(|principal| {
+        let (subject, actor) = (principal.subject().as_str(), principal.actor().map(SubjectId::as_str));
+        let is_them = |person: &&Person| match person.client {
+            Some(client) => client == subject && person.internal == actor,
+            None => person.internal == Some(subject),
+        };
         json!({
+            "name": PEOPLE.iter().find(is_them).map(name),
             "host": principal.host().as_str(),
             "tenant": principal.tenant().as_str(),
             "user": principal.subject().as_str(),

@@ -27,16 +27,7 @@ struct Recorded(Value);
 /// Runs every check; true if none failed.
 pub(super) async fn run(demo: &Demo) -> anyhow::Result<bool> {
     let mut smoke = Smoke { ports: demo.ports, host_origin: demo.stage.host_origin(), passed: 0, failed: 0 };
-    checks::bootstrap(&mut smoke).await?;
-    checks::identity(&mut smoke).await?;
-    checks::spoofing(&mut smoke).await?;
-    checks::sites(&mut smoke).await?;
-    checks::permissions(&mut smoke).await?;
-    checks::tokens(&mut smoke).await?;
-    checks::paths(&mut smoke).await?;
-    checks::streams(&mut smoke).await?;
-    checks::sessions(&mut smoke).await?;
-    checks::operations(&mut smoke).await?;
+    checks::run(&mut smoke).await?;
     writeln!(std::io::stdout(), "{} passed, {} failed", smoke.passed, smoke.failed)?;
     Ok(smoke.failed == 0)
 }

@@ -1,35 +1,67 @@
 // The embedded app's own script. It holds no token and knows no host: cookies and the gateway do the rest.
 "use strict";
 const out = document.getElementById("out");
-const base = out ? `/projects/${out.dataset.project}` : null;
+const base = `/projects/${out.dataset.project ?? "apollo"}`;
 
-function show(text) {
-  if (out) out.textContent = text;
-}
+// While two people are signed in at once, the address of a page says whose it is. It is kept there through links and
+// forms, so that whatever the page asks for goes out in the right name (by its Referer).
+const MINE = "_vestibule_ctx";
+const context = (url) =>
+  URL.canParse(url) && new URL(url).origin === location.origin ? new URL(url).searchParams.get(MINE) : null;
+const mine = context(location.href) ?? context(document.referrer);
+const inMyName = (address) => {
+  const url = new URL(address, location.href);
+  if (mine) url.searchParams.set(MINE, mine);
+  return url;
+};
+history.replaceState(history.state, "", inMyName(location.href));
+
+const show = (text) => {
+  out.textContent = text;
+};
+
+const brief = (value) => (value.length > 70 ? `${value.slice(0, 24)}…` : value);
 
 async function answer(response) {
   const text = await response.text();
-  return `${response.status} ${response.headers.get("x-vestibule-error") ?? ""}\n${text.slice(0, 600)}`;
+  const isJson = response.headers.get("content-type")?.includes("json");
+  const head = `${response.status} ${response.headers.get("x-vestibule-error") ?? response.statusText}`;
+  const lines = isJson
+    ? Object.entries(JSON.parse(text)).map(([name, value]) => `${name}: ${brief(String(value))}`)
+    : [text];
+  return [head, ...lines].join("\n");
 }
 
 const actions = {
   fetch: async () => show(await answer(await fetch(`${base}/whoami`))),
-  write: async () => show(await answer(await fetch(`${base}/notes`, { method: "POST", body: new URLSearchParams({ text: "anyway" }) }))),
+  write: async () =>
+    show(await answer(await fetch(`${base}/notes`, { method: "POST", body: new URLSearchParams({ text: "anyway" }) }))),
   upload: async () => show(await answer(await fetch(`${base}/file`, { method: "PUT", body: new Uint8Array(1 << 20) }))),
   spoof: async () => {
     const headers = { "X-Vestibule-User": "somebody-else", "X-Vestibule-Permissions": "*", X_Vestibule_Roles: "staff" };
-    show(await answer(await fetch(`${base ?? "/projects/apollo"}/whoami`, { headers })));
+    show(await answer(await fetch(`${base}/whoami`, { headers })));
   },
   socket: () => {
-    const socket = new WebSocket(`ws://${location.host}${base}/live`);
+    const address = inMyName(`${base}/live`);
+    address.protocol = address.protocol.replace("http", "ws");
+    const socket = new WebSocket(address);
     socket.onopen = () => socket.send("hello");
-    socket.onmessage = (event) => { show(event.data); socket.close(); };
+    socket.onmessage = (event) => {
+      show(event.data);
+      socket.close();
+    };
     socket.onerror = () => show("the WebSocket was refused");
   },
   stream: () => {
     const stream = new EventSource(`${base}/events`);
-    stream.onmessage = (event) => { show(`event ${event.data}`); if (event.data === "2") stream.close(); };
-    stream.onerror = () => { show("the event stream was refused"); stream.close(); };
+    stream.onmessage = (event) => {
+      show(`event ${event.data}`);
+      if (event.data === "2") stream.close();
+    };
+    stream.onerror = () => {
+      show("the event stream was refused");
+      stream.close();
+    };
   },
 };
 
@@ -38,6 +70,9 @@ for (const button of document.querySelectorAll("button[data-do]")) {
 }
 
 // The host's page asks its frame to do something, as the demo's buttons do.
-addEventListener("message", (event) => {
-  if (event.source === parent && typeof event.data?.do === "string" && actions[event.data.do]) actions[event.data.do]();
+addEventListener("message", ({ source, origin, data }) => {
+  if (source !== parent || !Object.hasOwn(actions, data?.do)) return;
+  source.postMessage({ doing: data.do }, origin);
+  actions[data.do]();
 });
+if (parent !== window) parent.postMessage({ ready: true }, "*");
