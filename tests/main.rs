@@ -4,4 +4,5 @@ mod architecture;
 mod cli;
 mod docs;
 mod gateway;
+mod hosts;
 mod support;
