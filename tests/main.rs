@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod docs;
+mod examples;
 mod gateway;
 mod hosts;
 mod support;
