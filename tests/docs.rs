@@ -65,7 +65,7 @@ fn root() -> &'static Path {
 fn pages() -> Vec<Page> {
     let docs = fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("an entry").path());
     let markdown = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    let fixed = ["README.md", "CHANGELOG.md", "SECURITY.md"].map(|name| root().join(name));
+    let fixed = ["README.md", "CHANGELOG.md", "SECURITY.md", "examples/README.md"].map(|name| root().join(name));
     let mut paths: Vec<PathBuf> = markdown.chain(fixed).collect();
     paths.sort();
     paths.into_iter().map(|path| page(&path)).collect()

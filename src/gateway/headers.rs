@@ -5,7 +5,7 @@ use http::header::{self, HeaderName};
 
 /// Fields that speak for the caller or about the path in front of the app: built anew or left out, never copied.
 /// Spelled with `-`; see [`spelling`].
-const RESERVED: [&str; 20] = [
+const RESERVED: [&str; 21] = [
     "authorization",
     "content-length",
     "expect",
@@ -13,6 +13,8 @@ const RESERVED: [&str; 20] = [
     "host",
     "http2-settings",
     "max-forwards",
+    // CGI makes HTTP_PROXY of it, which many HTTP clients of the app would obey (httpoxy, CVE-2016-5385).
+    "proxy",
     "te",
     "trailer",
     "transfer-encoding",
@@ -116,6 +118,7 @@ mod tests {
             "X-Rewrite-URL",
             "X-HTTP-Method-Override",
             "Proxy-Authorization",
+            "Proxy",
             "Expect",
             "TE",
             "Trailer",

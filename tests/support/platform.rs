@@ -20,6 +20,7 @@ pub(crate) struct Platform {
 
 #[derive(Default)]
 struct State {
+    api_key: String,
     /// Status of every answer, if not 0.
     failing: AtomicU16,
     /// People who do not exist any more.
@@ -31,7 +32,11 @@ struct State {
 
 impl Platform {
     pub(crate) fn start() -> Self {
-        let state: Arc<State> = Arc::default();
+        Self::start_with_key(API_KEY)
+    }
+
+    pub(crate) fn start_with_key(api_key: &str) -> Self {
+        let state = Arc::new(State { api_key: api_key.to_owned(), ..State::default() });
         let shared = Arc::clone(&state);
         let upstream = Upstream::scripted(move |seen, stream| {
             if shared.slow.load(Ordering::SeqCst) {
@@ -70,6 +75,11 @@ impl Platform {
         self.state.slow.store(true, Ordering::SeqCst);
     }
 
+    /// Everything that was asked.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.upstream.seen()
+    }
+
     /// Calls of a path, without those that are about the key and not about a token.
     pub(crate) fn calls(&self, path: &str) -> usize {
         let line = format!("GET {path} ");
@@ -86,7 +96,7 @@ fn respond(seen: &Seen, state: &State) -> (u16, String) {
     }
     let path = seen.line().split(' ').nth(1).unwrap_or_default();
     let key: Vec<&str> = seen.value("x-api-key").split('/').collect();
-    let known = key.len() >= 2 && key[0] == TENANT && key[1] == API_KEY;
+    let known = key.len() >= 2 && key[0] == TENANT && key[1] == state.api_key;
     let alive = key.get(2).is_none_or(|id| id.starts_with("t-")) || state.careless.load(Ordering::SeqCst);
     let gone = state.gone.lock().expect("no panic");
     let last = path.rsplit('/').next().unwrap_or_default();
