@@ -53,6 +53,8 @@ fn whole() -> String {
 /// The variables that every test needs, and some of its own.
 fn environment(more: &[(&str, &str)]) -> Environment {
     let mut environment = Environment::from(SECRETS);
+    let signing = crate::assertion::generate_pem().expect("a key");
+    environment.0.insert("SIGNING_KEY".into(), signing.expose_str().expect("PEM").into());
     environment.0.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     environment
 }

@@ -62,7 +62,7 @@ fn logged_fields(telemetry: &str) -> Names {
 
 /// What the JSON format adds.
 fn added_fields() -> Names {
-    ["timestamp", "level", "target"].map(str::to_owned).into()
+    ["ts", "level"].map(str::to_owned).into()
 }
 
 /// Metrics and their labels as `/metrics` shows them, without what histograms add.
@@ -89,6 +89,7 @@ fn busy_gateway() -> (String, String) {
     gateway.own("GET", "/projects/apollo/x", &cookie);
     gateway.own("POST", "/projects/apollo/x", &cookie);
     gateway.own("GET", "/admin/x", &cookie);
+    gateway.ask("GET", "/public/x", &["Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]);
     gateway.ask("INVENTED", "/x%2f", &[]);
     gateway.ask("GET", "/x%2f", &[]);
     gateway.present("00");
@@ -135,7 +136,7 @@ fn every_field_of_the_request_line_is_described_and_comes_as_described() {
     assert!(always.len() > 8);
     let output = busy_gateway().1;
     let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let requests = lines.filter(|line| line["target"] == "vestibule::telemetry");
+    let requests = lines.filter(|line| line["request_id"].is_string());
     let mut seen = Names::new();
     for line in requests {
         let fields: Names = line.as_object().expect("an object").keys().cloned().collect();

@@ -16,7 +16,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("hosts.*.preview", "\"full\""),
     ("hosts.*.forward_token", "\"header\""),
     ("session.absolute", "\"7h\""),
-    ("identity.assertion.keys", "[{ env = \"VESTIBULE_ADMIN_TOKEN\" }]"),
+    ("identity.assertion.keys", "[{ env = \"SIGNING_KEY\" }]"),
     ("roles.*.permissions", "[\"projects:read\"]"),
     ("routes[].methods", "[\"GET\"]"),
     ("routes[].host_token", "\"ignore\""),

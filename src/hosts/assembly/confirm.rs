@@ -241,7 +241,9 @@ impl Assembly {
 
     async fn ask_staff(&self, tenant: &TenantId, id: &SubjectId) -> Result<InternalUser, HostError> {
         let person = self.api.internal_user(tenant.as_str(), id.as_str()).await.map_err(|error| self.note(error))?;
-        if person.id.eq_ignore_ascii_case(id.as_str()) { Ok(person) } else { Err(HostError::Refused) }
+        // The platform keeps a record of staff who were deleted, with an empty address.
+        let is_there = person.email.as_deref() != Some("");
+        if is_there && person.id.eq_ignore_ascii_case(id.as_str()) { Ok(person) } else { Err(HostError::Refused) }
     }
 
     /// Only "there is no such person" is a no. That our key is not accepted says nothing about anybody.
