@@ -2,7 +2,6 @@
 //!
 //! No I/O, HTTP, SQL, async, time or configuration in here, so that the rule can be read and tested as a table.
 
-mod credential;
 mod grant;
 mod id;
 mod origin;
@@ -10,10 +9,9 @@ mod permission;
 mod policy;
 mod principal;
 
-pub use credential::Credential;
 pub use grant::{Grant, Grants, Holding, Scope};
 pub use id::{HostName, IdError, OrganizationId, ProjectKey, RoleKey, RouteName, SubjectId, TenantId};
 pub use origin::{Origin, OriginError, OriginPattern};
 pub use permission::{Permission, PermissionError};
-pub use policy::{Access, AccessRequest, Decision, DenyReason, Effective, Permit, Policy, Role, RoleError, RoleSpec};
+pub use policy::{Access, AccessRequest, Decision, DenyReason, Effective, Permit, Policy, RoleError, RoleSpec};
 pub use principal::{Kind, PreviewRule, Principal, Standing};

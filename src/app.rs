@@ -2,7 +2,7 @@
 //!
 //! The only place that names children of other modules and knows how they fit together.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -148,7 +148,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
     }
     let (drain, draining) = watch::channel(Drain::Serving);
     let audit = Audit::new();
-    let gateway = gateway(&config, &parts, &audit, &options.clock)?;
+    let gateway = gateway(&config, &parts, &audit)?;
     let beside = Beside::start(&config, &parts, &draining).await?;
     let workers = spawn_workers(&public, &gateway, &config.limits, options.workers, &draining)?;
     for host in parts.hosts {
@@ -241,7 +241,7 @@ impl Controls {
     }
 }
 
-fn gateway(config: &Config, parts: &Parts, audit: &Audit, clock: &Clock) -> anyhow::Result<Gateway> {
+fn gateway(config: &Config, parts: &Parts, audit: &Audit) -> anyhow::Result<Gateway> {
     let mut request_id_prefix = [0; 8];
     let random = ring::rand::SystemRandom::new();
     ring::rand::SecureRandom::fill(&random, &mut request_id_prefix).ok().context("the system gives no random bytes")?;
@@ -259,7 +259,6 @@ fn gateway(config: &Config, parts: &Parts, audit: &Audit, clock: &Clock) -> anyh
         assertions: Arc::clone(&parts.assertions),
         upstream: config.upstream.clone(),
         audit: audit.clone(),
-        clock: clock.clone(),
         request_id_prefix,
     }))
 }
@@ -357,6 +356,3 @@ impl admin::Invalidate for Invalidate {
         self.0.moved(&Change { tenant });
     }
 }
-
-/// A loopback address with a port that the system chooses.
-pub const ANY_LOOPBACK_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

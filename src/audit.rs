@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use crate::access::{Permission, Principal, ProjectKey, RouteName};
-use crate::clock::Timestamp;
 
 /// Records that a slow watcher may lag behind before it misses some.
 const BACKLOG: usize = 1024;
@@ -15,8 +14,6 @@ const BACKLOG: usize = 1024;
 /// The outcome of one request. Holds no token, cookie, key or query.
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
-    /// When the answer began.
-    pub at: Timestamp,
     /// The id that the app and the caller see too.
     pub request_id: String,
     /// The trace that the request is part of (W3C Trace Context), if a `traceparent` came with it.

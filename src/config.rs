@@ -28,7 +28,7 @@ mod routes;
 mod schema;
 mod units;
 
-pub use problem::{Problem, Problems, Severity};
+pub use problem::Problems;
 pub use schema::json_schema;
 
 /// Where a configuration is looked for when nobody says so.

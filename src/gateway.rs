@@ -3,15 +3,12 @@
 //! `accept` → `route` → `authenticate` → `authorize` → `enrich` → `forward` → `record` → `respond`. [`Gateway::pass`] is
 //! that line; each step either goes on or ends with a [`Rejection`]. `bootstrap` and `endpoints` answer early.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -44,7 +41,6 @@ use self::route::Destination;
 use crate::access::{Access, Origin, Policy};
 use crate::assertion::Assertions;
 use crate::audit::Audit;
-use crate::clock::Clock;
 use crate::grants::GrantLookup;
 use crate::hosts::HostPlatform;
 use crate::session::Sessions;
@@ -121,8 +117,6 @@ pub struct GatewaySettings {
     pub upstream: UpstreamSettings,
     /// Who watches.
     pub audit: Audit,
-    /// What time it is.
-    pub clock: Clock,
     /// Random bytes that make request ids of this process differ from any other's.
     pub request_id_prefix: [u8; 8],
 }
@@ -147,7 +141,6 @@ pub struct Shared {
     enrich: Enrich,
     assertions: Arc<Assertions>,
     audit: Audit,
-    clock: Clock,
     limiter: FailureLimiter,
     request_ids: RequestIds,
     /// `frame-ancestors` for answers that belong to no session.
@@ -183,7 +176,6 @@ impl Gateway {
             enrich,
             assertions,
             audit: settings.audit,
-            clock: settings.clock,
             request_ids: RequestIds::new(settings.request_id_prefix),
             frame_sources: if sources.is_empty() { "'none'".into() } else { sources.join(" ") },
         };
@@ -223,7 +215,7 @@ impl Gateway {
         if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
             headers.insert("x-request-id", id);
         }
-        let record = exchange.finish(self.clock.now(), answer.status().as_u16(), rejection.as_ref());
+        let record = exchange.finish(answer.status().as_u16(), rejection.as_ref());
         telemetry::log(&record);
         telemetry::measure(&record);
         self.audit.publish(record);
@@ -290,30 +282,6 @@ impl Gateway {
             return Err(Rejection::BodyTooLarge);
         }
         Ok(Upload::new(incoming, limit, self.limits.body_idle, self.limits.body_min_rate))
-    }
-}
-
-/// A request whose caller's address is known, so that the gateway is a service at its edge.
-#[derive(Debug)]
-pub struct Arrival {
-    /// The request.
-    pub request: Request<Incoming>,
-    /// The address of the socket's other end.
-    pub socket: IpAddr,
-}
-
-impl tower::Service<Arrival> for Gateway {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, arrival: Arrival) -> Self::Future {
-        let gateway = self.clone();
-        async move { Ok(gateway.handle(arrival.request, arrival.socket).await) }.boxed()
     }
 }
 

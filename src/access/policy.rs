@@ -19,17 +19,6 @@ pub struct RoleSpec {
     pub permissions: Vec<Permission>,
 }
 
-/// A role with everything that it extends already included.
-#[derive(Clone, Debug)]
-pub struct Role {
-    /// Name shown to people.
-    pub name: String,
-    /// 1 to 1000; higher is stronger.
-    pub weight: u16,
-    /// Own and inherited permissions.
-    pub permissions: BTreeSet<Permission>,
-}
-
 /// Why a set of roles makes no policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoleError {
@@ -160,10 +149,11 @@ impl Permit {
     }
 }
 
-/// All roles, expanded, and the one rule.
+/// All roles and the one rule.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    roles: HashMap<RoleKey, Role>,
+    /// What each role gives, with all that it extends.
+    roles: HashMap<RoleKey, BTreeSet<Permission>>,
 }
 
 impl Policy {
@@ -179,19 +169,11 @@ impl Policy {
         let mut roles = HashMap::new();
         for spec in specs {
             match expand(spec, &by_key) {
-                Ok(permissions) => {
-                    let role = Role { name: spec.name.clone(), weight: spec.weight, permissions };
-                    roles.insert(spec.key.clone(), role);
-                }
+                Ok(permissions) => drop(roles.insert(spec.key.clone(), permissions)),
                 Err(error) => errors.push(error),
             }
         }
         if errors.is_empty() { Ok(Self { roles }) } else { Err(errors) }
-    }
-
-    /// The role of that key.
-    pub fn role(&self, key: &RoleKey) -> Option<&Role> {
-        self.roles.get(key)
     }
 
     /// Decides one request. `grants` may be empty, but never "unknown": an outage has to end before this.
@@ -225,9 +207,9 @@ impl Policy {
             match &grant.holding {
                 Holding::Permissions(list) => permissions.extend(list.iter().cloned()),
                 Holding::Role(key) => {
-                    if let Some(role) = self.roles.get(key) {
+                    if let Some(given) = self.roles.get(key) {
                         roles.insert(key.clone());
-                        permissions.extend(role.permissions.iter().cloned());
+                        permissions.extend(given.iter().cloned());
                     }
                 }
             }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub(super) enum Severity {
     /// Nothing is started.
     Error,
     /// Probably not meant.
@@ -28,16 +28,14 @@ pub(super) enum Place {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Whether anything can be started.
-    pub severity: Severity,
-    /// The key, such as `server.listen`.
-    pub key: String,
-    /// What is wrong.
-    pub message: String,
+struct Problem {
+    severity: Severity,
+    /// Such as `server.listen`.
+    key: String,
+    message: String,
     /// What to do.
-    pub help: String,
-    pub(super) place: Place,
+    help: String,
+    place: Place,
 }
 
 /// Everything that is wrong, with the text that it is about.
@@ -71,11 +69,6 @@ impl Problems {
 
     pub(super) fn add(&mut self, severity: Severity, place: &Place, key: &str, message: String, help: String) {
         self.list.push(Problem { severity, key: key.to_owned(), message, help, place: place.clone() });
-    }
-
-    /// All of them, in the order of the file.
-    pub fn list(&self) -> &[Problem] {
-        &self.list
     }
 
     pub(super) fn errors(&self) -> usize {

@@ -15,7 +15,6 @@ use super::respond::Rejection;
 use super::route::RouteMatch;
 use crate::access::{Access, Grants, Origin, Permission, Principal, ProjectKey, RouteName};
 use crate::audit::RequestRecord;
-use crate::clock::Timestamp;
 use crate::session::{Session, Sessions};
 
 /// Makes request ids that differ between processes and between requests; they are names, not secrets.
@@ -153,10 +152,9 @@ impl Exchange {
     }
 
     /// The whole story.
-    pub(super) fn finish(self, at: Timestamp, status: u16, rejection: Option<&Rejection>) -> RequestRecord {
+    pub(super) fn finish(self, status: u16, rejection: Option<&Rejection>) -> RequestRecord {
         let duration = self.started.elapsed();
         RequestRecord {
-            at,
             request_id: self.request_id,
             trace_id: self.trace_id,
             peer: self.peer.client,

@@ -119,13 +119,8 @@ pub fn mint(api_key: &Secret, fields: &[(&str, &str)]) -> String {
 /// Never part of an answer to a caller.
 pub fn inspect(api_key: &Secret, token: &str) -> (String, bool) {
     let unsealed = SealedCbc::new(api_key).unseal(token.as_bytes());
-    let accepted = unsealed.sound && claims::read(&unsealed.plaintext).is_ok_and(|claims| names_somebody(&claims));
+    let accepted = unsealed.sound && claims::read(&unsealed.plaintext).is_ok();
     (String::from_utf8_lossy(&unsealed.plaintext).into_owned(), accepted)
-}
-
-/// A workspace alone is nobody.
-fn names_somebody(claims: &Claims) -> bool {
-    claims.client.is_some() || claims.internal_user.is_some()
 }
 
 impl Assembly {
