@@ -25,11 +25,11 @@ mod listeners;
 mod problem;
 mod reader;
 mod routes;
+#[cfg(test)]
 mod schema;
 mod units;
 
 pub use problem::Problems;
-pub use schema::json_schema;
 
 /// Where a configuration is looked for when nobody says so.
 const SEARCH: [&str; 2] = ["vestibule.toml", "/etc/vestibule/vestibule.toml"];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::keys::{paths, values};
 use super::*;
-use crate::config::schema::{KEYS, Key};
+use crate::config::schema::{KEYS, Key, json_schema};
 
 /// Set to any value, it makes the test of the schema write the file.
 const WRITE: &str = "VESTIBULE_WRITE_SCHEMA";
