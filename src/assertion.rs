@@ -16,7 +16,9 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
-use crate::access::{Effective, OrganizationId, Origin, Principal, ProjectKey, RouteName, SubjectId};
+use crate::access::{
+    Effective, OrganizationId, Origin, Permission, Principal, ProjectKey, RoleKey, RouteName, SubjectId,
+};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
@@ -74,21 +76,15 @@ struct SigningKey {
     jwk: Value,
 }
 
-/// Everything that the claims depend on; rights only through the revision and the place where they count.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// Everything that the claims depend on.
+#[derive(PartialEq, Eq, Hash)]
 struct CacheKey {
     principal: Principal,
     project: Option<ProjectKey>,
     route: RouteName,
-    effective: Arc<EffectiveKey>,
+    /// Default roles depend on what the host says of a person, and so can change within a revision.
+    effective: Effective,
     revision: u64,
-}
-
-/// The lists that were signed. Default roles depend on what the host says of a person and can change within a revision.
-#[derive(PartialEq, Eq, Hash)]
-struct EffectiveKey {
-    roles: Vec<String>,
-    permissions: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -103,14 +99,14 @@ impl Assertions {
         let AssertionSettings { keys, ttl, issuer, audience, clock } = settings;
         let random = SystemRandom::new();
         let generated = keys.is_empty();
-        let documents = if generated { vec![generate(&random)?] } else { read(&keys)? };
-        let mut pairs = Vec::new();
-        for (index, document) in documents.iter().enumerate() {
-            pairs.push(SigningKey::new(document.expose(), &random).ok_or(AssertionError::Key(index + 1))?);
+        let read = |(index, pem)| SigningKey::read(pem, &random).ok_or(AssertionError::Key(index + 1));
+        let mut keys: Vec<_> = keys.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        if generated {
+            keys.push(SigningKey::generate(&random)?);
         }
-        let jwks = json!({ "keys": pairs.iter().map(|key| &key.jwk).collect::<Vec<_>>() }).to_string();
+        let jwks = json!({ "keys": keys.iter().map(|key| &key.jwk).collect::<Vec<_>>() }).to_string();
         let ttl = ttl.min(MAX_TTL);
-        let signing = pairs.swap_remove(0);
+        let signing = keys.swap_remove(0);
         let signed = Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).build();
         Ok(Self { signing, jwks, generated, ttl, issuer: issuer.to_string(), audience, clock, random, signed })
     }
@@ -138,7 +134,7 @@ impl Assertions {
             principal: principal.clone(),
             project: project.cloned(),
             route: route.clone(),
-            effective: Arc::new(EffectiveKey::of(effective)),
+            effective: effective.clone(),
             revision,
         };
         let now = self.clock.now();
@@ -161,8 +157,8 @@ impl Assertions {
             "host": principal.host().as_str(),
             "tenant": principal.tenant().as_str(),
             "kind": principal.kind().as_str(),
-            "roles": effective.roles,
-            "permissions": effective.permissions,
+            "roles": effective.roles.iter().map(RoleKey::as_str).collect::<Vec<_>>(),
+            "permissions": effective.permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
             "route": route.as_str(),
             "jti": URL_SAFE_NO_PAD.encode(jti),
             "iat": now.as_secs(),
@@ -182,6 +178,17 @@ impl Assertions {
 }
 
 impl SigningKey {
+    fn generate(random: &SystemRandom) -> Result<Self, AssertionError> {
+        Self::new(generate(random)?.expose(), random).ok_or(AssertionError::Random)
+    }
+
+    /// From a PKCS#8 PEM text.
+    fn read(pem: &Secret, random: &SystemRandom) -> Option<Self> {
+        let document = PrivatePkcs8KeyDer::from_pem_slice(pem.expose()).ok()?;
+        Self::new(document.secret_pkcs8_der(), random)
+    }
+
+    /// From a PKCS#8 document.
     fn new(document: &[u8], random: &SystemRandom) -> Option<Self> {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document, random).ok()?;
         // An uncompressed point: 4 ‖ x ‖ y (SEC 1 §2.3.3).
@@ -206,15 +213,6 @@ impl SigningKey {
     }
 }
 
-impl EffectiveKey {
-    fn of(effective: &Effective) -> Self {
-        Self {
-            roles: effective.roles.iter().map(ToString::to_string).collect(),
-            permissions: effective.permissions.iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
 /// A new P-256 key as a PKCS#8 document.
 fn generate(random: &SystemRandom) -> Result<Secret, AssertionError> {
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, random);
@@ -231,24 +229,7 @@ pub fn generate_pem() -> Result<Secret, AssertionError> {
 
 /// Whether the text is a key that can sign: a PKCS#8 PEM P-256 private key.
 pub fn is_signing_key(pem: &Secret) -> bool {
-    let random = SystemRandom::new();
-    let document = PrivatePkcs8KeyDer::from_pem_slice(pem.expose()).ok();
-    document.is_some_and(|der| SigningKey::new(der.secret_pkcs8_der(), &random).is_some())
-}
-
-fn read(keys: &[Secret]) -> Result<Vec<Secret>, AssertionError> {
-    let document = |(index, pem): (usize, &Secret)| {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.expose()).map_err(|_| AssertionError::Key(index + 1))?;
-        Ok(Secret::new(der.secret_pkcs8_der()))
-    };
-    keys.iter().enumerate().map(document).collect()
-}
-
-impl SigningKey {
-    #[cfg(test)]
-    fn public_key(&self) -> Vec<u8> {
-        self.pair.public_key().as_ref().to_vec()
-    }
+    SigningKey::read(pem, &SystemRandom::new()).is_some()
 }
 
 #[cfg(test)]

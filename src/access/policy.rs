@@ -98,7 +98,7 @@ pub enum Decision {
 }
 
 /// What somebody effectively holds at one place: lists as the app sees them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Effective {
     /// Role keys as granted (not those they extend), sorted.
     pub roles: Vec<RoleKey>,

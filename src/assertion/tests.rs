@@ -1,7 +1,7 @@
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
 use super::*;
-use crate::access::{HostName, Kind, Permission, RoleKey, TenantId};
+use crate::access::{HostName, Kind, TenantId};
 
 fn clock() -> Clock {
     Clock::manual(Timestamp::from_secs(1_790_000_000))
@@ -40,7 +40,7 @@ fn an_assertion_says_who_and_what_and_verifies() {
     let assertions = assertions(Vec::new(), &clock());
     let token = sign(&assertions, "editor", 1);
     let (message, signature) = token.rsplit_once('.').expect("three parts");
-    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, assertions.signing.public_key());
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, assertions.signing.pair.public_key().as_ref());
     key.verify(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).expect("base64url")).expect("a good signature");
     let claims = claims(&token);
     let expected = [
