@@ -1,9 +1,12 @@
 //! The command line: one file per command.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::config::{self, Config, Environment, Problems};
 
 mod check;
 mod demo;
@@ -23,6 +26,21 @@ enum OutputFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Which configuration a command works with.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// Configuration; else `$VESTIBULE_CONFIG`, ./vestibule.toml, /etc/vestibule/vestibule.toml.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, Problems> {
+        let environment = Environment::from_process();
+        config::load(&config::find(self.config.as_deref(), &environment)?, &environment)
+    }
 }
 
 /// An auth gateway in front of apps that a host platform embeds in an iframe.
@@ -73,6 +91,10 @@ pub fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         // Nobody is left to tell if even this cannot be written.
+        if let Some(problems) = error.downcast_ref::<Problems>() {
+            let _ = writeln!(std::io::stderr(), "{problems}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
         let _ = writeln!(std::io::stderr(), "vestibule: {error:#}");
         ExitCode::FAILURE
     })

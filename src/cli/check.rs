@@ -1,12 +1,12 @@
 //! `vestibule check`: is the configuration in order, and is what it names there?
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{EXIT_CONFIG, OutputFormat};
+use super::{ConfigFile, EXIT_CONFIG, OutputFormat};
+use crate::access::Access;
 use crate::app;
-use crate::config::{self, Config, Environment, Problems};
+use crate::config::Config;
 
 /// What an unreachable part ends with (`EX_UNAVAILABLE` of sysexits).
 const EXIT_UNAVAILABLE: u8 = 69;
@@ -14,9 +14,8 @@ const EXIT_UNAVAILABLE: u8 = 69;
 /// What `check` understands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Configuration; else `$VESTIBULE_CONFIG`, ./vestibule.toml, /etc/vestibule/vestibule.toml.
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
     /// Also ask the app and the host's API.
     #[arg(long)]
     online: bool,
@@ -27,24 +26,18 @@ pub(super) struct Args {
 
 /// Checks, and prints what was understood.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let environment = Environment::from_process();
-    let loaded = config::find(args.config.as_deref(), &environment).and_then(|path| config::load(&path, &environment));
-    let config = match loaded {
+    let config = match args.file.load() {
         Ok(config) => config,
-        Err(problems) => return refuse(&problems, args.format),
+        Err(problems) if args.format == OutputFormat::Json => {
+            writeln!(std::io::stdout(), "{}", problems.to_json())?;
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+        Err(problems) => return Err(problems.into()),
     };
     let findings = if args.online { look(&config)? } else { Vec::new() };
     report(&config, &findings, args.format)?;
     let reachable = findings.iter().all(|finding| finding.good);
     Ok(if reachable { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNAVAILABLE) })
-}
-
-fn refuse(problems: &Problems, format: OutputFormat) -> anyhow::Result<ExitCode> {
-    match format {
-        OutputFormat::Text => writeln!(std::io::stderr(), "{problems}")?,
-        OutputFormat::Json => writeln!(std::io::stdout(), "{}", problems.to_json())?,
-    }
-    Ok(ExitCode::from(EXIT_CONFIG))
 }
 
 fn look(config: &Config) -> anyhow::Result<Vec<app::Finding>> {
@@ -86,10 +79,10 @@ fn report(config: &Config, findings: &[app::Finding], format: OutputFormat) -> a
     Ok(())
 }
 
-fn describe(access: &crate::access::Access) -> String {
+fn describe(access: &Access) -> String {
     match access {
-        crate::access::Access::Public => "public".to_owned(),
-        crate::access::Access::Authenticated => "authenticated".to_owned(),
-        crate::access::Access::Require(permission) => format!("require {permission}"),
+        Access::Public => "public".to_owned(),
+        Access::Authenticated => "authenticated".to_owned(),
+        Access::Require(permission) => format!("require {permission}"),
     }
 }

@@ -1,12 +1,10 @@
 //! `vestibule explain`: how a request would be decided, by the gateway's own code, and why.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{EXIT_CONFIG, OutputFormat};
+use super::{ConfigFile, OutputFormat};
 use crate::app::{self, Explanation, Question};
-use crate::config::{self, Environment};
 
 /// What `explain` understands.
 #[derive(Debug, clap::Args)]
@@ -33,9 +31,8 @@ pub(super) struct Args {
     /// Rank that the host gives the caller, such as admin.
     #[arg(long, value_name = "RANK")]
     host_role: Option<String>,
-    /// Configuration; else `$VESTIBULE_CONFIG`, ./vestibule.toml, /etc/vestibule/vestibule.toml.
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
     /// How to print.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     format: OutputFormat,
@@ -43,15 +40,7 @@ pub(super) struct Args {
 
 /// Decides without asking anybody, and prints the way there.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let environment = Environment::from_process();
-    let loaded = config::find(args.config.as_deref(), &environment).and_then(|path| config::load(&path, &environment));
-    let config = match loaded {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(std::io::stderr(), "{problems}")?;
-            return Ok(ExitCode::from(EXIT_CONFIG));
-        }
-    };
+    let config = args.file.load()?;
     let format = args.format;
     let question = Question {
         method: args.method,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::config::{self, Environment};
+use super::ConfigFile;
+use crate::config::Config;
 
 /// How long the process may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -15,9 +16,8 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// What `healthcheck` understands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration of the process that is asked.
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
     /// Ask this address instead of the one in the configuration.
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<SocketAddr>,
@@ -27,18 +27,16 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let address = match args.address {
         Some(address) => address,
-        None => configured(args.config.as_deref())?,
+        // Containers know 0 and 1 only, so a bad configuration has no status of its own here.
+        None => configured(&args.file.load().map_err(|problems| anyhow::anyhow!("{problems}"))?)?,
     };
     let status = ask(address).with_context(|| format!("http://{address}/healthz does not answer"))?;
     anyhow::ensure!(status == "200", "http://{address}/healthz answers {status}");
     Ok(ExitCode::SUCCESS)
 }
 
-fn configured(file: Option<&std::path::Path>) -> anyhow::Result<SocketAddr> {
-    let environment = Environment::from_process();
-    let path = config::find(file, &environment)?;
-    let config = config::load(&path, &environment)?;
-    let listen = config.health.or(config.admin.map(|admin| admin.listen));
+fn configured(config: &Config) -> anyhow::Result<SocketAddr> {
+    let listen = config.health.or(config.admin.as_ref().map(|admin| admin.listen));
     let mut address =
         listen.context("neither [health] nor [admin] is configured, so there is nothing to ask; give --address")?;
     if address.ip().is_unspecified() {

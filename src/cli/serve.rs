@@ -1,35 +1,24 @@
 //! `vestibule serve`: run until told to stop.
 
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::EXIT_CONFIG;
+use super::ConfigFile;
 use crate::app::{self, Options, Running};
-use crate::config::{self, Config, Environment};
+use crate::config::Config;
 use crate::telemetry;
 
 /// What `serve` understands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Configuration; else `$VESTIBULE_CONFIG`, ./vestibule.toml, /etc/vestibule/vestibule.toml.
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 /// Reads the configuration, serves, drains.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let environment = Environment::from_process();
-    let loaded = config::find(args.config.as_deref(), &environment).and_then(|path| config::load(&path, &environment));
-    let config = match loaded {
-        Ok(config) => config,
-        Err(problems) => {
-            writeln!(std::io::stderr(), "{problems}")?;
-            return Ok(ExitCode::from(EXIT_CONFIG));
-        }
-    };
+    let config = args.file.load()?;
     telemetry::init_logging(config.telemetry.format, &config.telemetry.level)?;
     // Beside the path only: the admin listener, host probes and signals. Requests have workers of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
