@@ -1,6 +1,7 @@
 //! The current time, as an argument: nothing else in the crate asks the system for it.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -93,6 +94,16 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Clock(manual)" } else { "Clock(system)" })
     }
+}
+
+/// `span`, give or take `share` of it: always the same for one key and different between keys, so that what began
+/// together does not end together.
+pub fn jittered(span: Duration, share: f64, key: &impl Hash) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    let [one, other, ..] = hasher.finish().to_ne_bytes();
+    let place = f64::from(u16::from_ne_bytes([one, other])) / f64::from(u16::MAX);
+    span.mul_f64(1.0 - share + 2.0 * share * place)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]

@@ -10,6 +10,7 @@ use moka::future::Cache;
 use super::revision::Revisions;
 use super::{Change, DefaultRole, GrantSource, OnOutage, SourceError, defaults};
 use crate::access::{Grants, Principal, Standing};
+use crate::clock::jittered;
 
 /// How grants are looked up.
 pub struct GrantSettings {
@@ -69,17 +70,14 @@ impl GrantLookup {
             return Ok(held);
         }
         counter!("vestibule_cache_requests_total", "cache" => "grants", "result" => "miss").increment(1);
-        let asked = self.cache.try_get_with_by_ref(&key, self.ask(who, standing, revision)).await;
-        match (asked, &self.last) {
-            (Ok(held), last) => {
-                if let Some(last) = last {
+        match self.cache.try_get_with_by_ref(&key, self.ask(who, standing, revision)).await {
+            Ok(held) => {
+                if let Some(last) = &self.last {
                     last.insert(key, Arc::clone(&held));
                 }
                 Ok(held)
             }
-            (Err(error), last) => {
-                last.as_ref().and_then(|last| stale(last, &key)).ok_or_else(|| SourceError::clone(&error))
-            }
+            Err(error) => self.stale(&key).ok_or_else(|| SourceError::clone(&error)),
         }
     }
 
@@ -98,13 +96,13 @@ impl GrantLookup {
         }
         Ok(Arc::new(Grants { list, revision }))
     }
-}
 
-/// The last answer, if nothing changed since: the key carries the revision.
-fn stale(last: &moka::sync::Cache<Key, Arc<Grants>>, key: &Key) -> Option<Arc<Grants>> {
-    let held = last.get(key)?;
-    counter!("vestibule_cache_requests_total", "cache" => "grants", "result" => "stale").increment(1);
-    Some(held)
+    /// The last answer, if nothing changed since: the key carries the revision.
+    fn stale(&self, key: &Key) -> Option<Arc<Grants>> {
+        let held = self.last.as_ref()?.get(key)?;
+        counter!("vestibule_cache_requests_total", "cache" => "grants", "result" => "stale").increment(1);
+        Some(held)
+    }
 }
 
 struct Life {
@@ -115,20 +113,8 @@ struct Life {
 impl Expiry<Key, Arc<Grants>> for Life {
     /// ±10 %, different for each entry: what was loaded in one second must not be asked for again in one second.
     fn expire_after_create(&self, key: &Key, held: &Arc<Grants>, _: Instant) -> Option<Duration> {
-        if held.list.is_empty() {
-            return Some(self.negative_ttl);
-        }
-        let spread = spread(key);
-        Some(self.ttl.mul_f64(0.9 + 0.2 * spread))
+        Some(if held.list.is_empty() { self.negative_ttl } else { jittered(self.ttl, 0.1, key) })
     }
-}
-
-/// A number from 0 to 1 that depends on the key alone.
-fn spread(key: &Key) -> f64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    f64::from(u16::try_from(hasher.finish() & 0xffff).unwrap_or(0)) / 65_535.0
 }
 
 #[cfg(test)]

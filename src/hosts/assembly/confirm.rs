@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::api::{ClientUser, InternalUser};
 use super::{ApiError, Assembly, Claims, ConfirmMode, Opened, Refused};
 use crate::access::{HostName, Kind, OrganizationId, Origin, Principal, Standing, SubjectId, TenantId};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, jittered};
 use crate::hosts::{Confirmed, HostError};
 
 /// Everything that is confirmed together: a change in any part is another question.
@@ -95,11 +95,7 @@ impl Identity {
 
     /// ±20 %, always the same for one person, so that people who came together are not asked about together.
     pub(super) fn jittered(&self, span: Duration) -> Duration {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        let share = f64::from(u16::try_from(hasher.finish() & 0xffff).unwrap_or(0)) / 65_535.0;
-        span.mul_f64(0.8 + 0.4 * share)
+        jittered(span, 0.2, self)
     }
 }
 
