@@ -42,7 +42,7 @@ pub(super) fn pace(text: &str) -> Option<u64> {
 }
 
 /// As [`duration`] would be read again, in the largest unit that is exact.
-pub(crate) fn show(span: Duration) -> String {
+pub(super) fn show(span: Duration) -> String {
     let millis = span.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
     let fitting = units.iter().find(|(size, _)| millis > 0 && millis.is_multiple_of(*size));

@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     /// One of each, in the order of the enum.
-    pub(crate) fn every_rejection() -> Vec<Rejection> {
+    fn every_rejection() -> Vec<Rejection> {
         use Rejection as R;
         vec![
             R::MalformedRequest("x"),

@@ -195,10 +195,7 @@ impl TimedStream {
             return;
         }
         self.begun = begun;
-        match (self.activity.is_busy(), self.phase) {
-            (true, _) => self.phase = Phase::Busy,
-            (false, _) => self.enter(Phase::Idle),
-        }
+        self.enter(if self.activity.is_busy() { Phase::Busy } else { Phase::Idle });
     }
 
     fn sent<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
