@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use http::Method;
+use http::{HeaderValue, Method};
 use serde_json::json;
 
 use super::build;
@@ -177,19 +177,6 @@ fn in_words(grant: &Grant) -> ExplainedGrant {
 }
 
 fn headers(config: &Config, permit: &Permit) -> Vec<(String, String)> {
-    let (Some(principal), Some(effective)) = (permit.principal(), permit.effective()) else { return Vec::new() };
-    let names = &config.identity.headers;
-    let roles = effective.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let permissions = effective.permissions.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let all = [
-        (&names.host, Some(principal.host().to_string())),
-        (&names.tenant, Some(principal.tenant().to_string())),
-        (&names.user, Some(principal.subject().to_string())),
-        (&names.user_kind, Some(principal.kind().as_str().to_owned())),
-        (&names.organization, principal.organization().map(ToString::to_string)),
-        (&names.project, permit.project().map(ToString::to_string)),
-        (&names.roles, Some(roles)),
-        (&names.permissions, Some(permissions)),
-    ];
-    all.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))).collect()
+    let text = |value: HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    config.identity.headers.values(permit).map(|(name, value)| (name.to_string(), text(value))).collect()
 }

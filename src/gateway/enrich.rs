@@ -69,6 +69,25 @@ impl Default for IdentityHeaders {
 }
 
 impl IdentityHeaders {
+    /// What the app is told of who was allowed, but for the assertion and the profile. Nothing where that is nobody.
+    pub fn values<'a>(&'a self, permit: &Permit) -> impl Iterator<Item = (&'a HeaderName, HeaderValue)> + use<'a> {
+        let who = permit.principal().zip(permit.effective());
+        let all = who.map(|(principal, effective)| {
+            [
+                (&self.host, Some(value(principal.host().as_str()))),
+                (&self.tenant, Some(value(principal.tenant().as_str()))),
+                (&self.user, Some(value(principal.subject().as_str()))),
+                (&self.user_kind, Some(HeaderValue::from_static(principal.kind().as_str()))),
+                (&self.organization, principal.organization().map(|id| value(id.as_str()))),
+                (&self.actor, principal.actor().map(|id| value(id.as_str()))),
+                (&self.project, permit.project().map(|key| value(key.as_str()))),
+                (&self.roles, Some(value(&joined(effective.roles.iter().map(RoleKey::as_str))))),
+                (&self.permissions, Some(value(&joined(effective.permissions.iter().map(Permission::as_str))))),
+            ]
+        });
+        all.into_iter().flatten().filter_map(|(name, value)| Some((name, value?)))
+    }
+
     fn all(&self) -> [&HeaderName; 13] {
         let Self { host, tenant, user, user_kind, organization, actor, project, roles, permissions, .. } = self;
         let Self { directory_user, assertion, name, email, .. } = self;
@@ -207,21 +226,9 @@ impl Outbound<'_> {
 
     fn identify(&self, principal: &Principal, effective: &Effective, permit: &Permit, headers: &mut HeaderMap) {
         let names = &self.enrich.names;
-        headers.insert(&names.host, value(principal.host().as_str()));
-        headers.insert(&names.tenant, value(principal.tenant().as_str()));
-        headers.insert(&names.user, value(principal.subject().as_str()));
-        headers.insert(&names.user_kind, HeaderValue::from_static(principal.kind().as_str()));
-        if let Some(organization) = principal.organization() {
-            headers.insert(&names.organization, value(organization.as_str()));
+        for (name, value) in names.values(permit) {
+            headers.insert(name, value);
         }
-        if let Some(actor) = principal.actor() {
-            headers.insert(&names.actor, value(actor.as_str()));
-        }
-        if let Some(project) = permit.project() {
-            headers.insert(&names.project, value(project.as_str()));
-        }
-        headers.insert(&names.roles, value(&joined(effective.roles.iter().map(RoleKey::as_str))));
-        headers.insert(&names.permissions, value(&joined(effective.permissions.iter().map(Permission::as_str))));
         let token =
             self.enrich.assertions.sign(principal, effective, permit.project(), permit.route(), permit.revision());
         headers.insert(&names.assertion, value(&token));
