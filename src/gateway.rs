@@ -52,8 +52,8 @@ pub use enrich::IdentityHeaders;
 pub use forward::{UpstreamAddress, UpstreamSettings};
 pub use respond::Rejection;
 pub use route::{
-    NoRoute, PathPattern, PatternError, ProjectSource, RouteMatch, RouteProblem, RouteSpec, Routes, Target,
-    TargetError, canonical_project,
+    KNOWN_METHODS, NoRoute, PathPattern, PatternError, ProjectSource, RouteMatch, RouteProblem, RouteSpec, Routes,
+    Target, TargetError, canonical_project,
 };
 
 /// Bounds on what a connection or a request may take. None is unlimited.

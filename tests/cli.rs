@@ -55,6 +55,7 @@ fn explain_says_how_a_request_is_decided_and_why() {
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!((&json["decision"], &json["grants"][1]["source"]), (&"allow".into(), &"config".into()));
     assert!(text(&explain(&["GET", "/public/../nothing"])).contains("not_routed"));
+    assert!(text(&explain(&["TRACE", "/open"])).contains("method_not_allowed"), "no route takes it");
     let own = text(&explain(&["GET", "/public/../.vestibule/session"]));
     assert!(own.contains("the gateway answers this path itself"), "{own}");
 }

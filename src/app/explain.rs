@@ -13,7 +13,7 @@ use crate::access::{
 };
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::gateway::{NoRoute, Target};
+use crate::gateway::{KNOWN_METHODS, NoRoute, Target};
 use crate::hosts;
 
 /// A request and a caller, as an operator writes them.
@@ -90,6 +90,9 @@ impl Explanation {
 /// Decides. Fails only if the question itself cannot be understood.
 pub async fn explain(config: &Config, question: &Question) -> anyhow::Result<Explanation> {
     let method: Method = question.method.parse().context("METHOD is no method")?;
+    if !KNOWN_METHODS.contains(&method) {
+        return Ok(refused("method_not_allowed"));
+    }
     let (path, query) =
         question.path.split_once('?').map_or((question.path.as_str(), None), |(path, query)| (path, Some(query)));
     let Ok(target) = Target::from_parts(path, query) else {

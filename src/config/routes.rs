@@ -6,10 +6,7 @@ use super::access::{Roles, permission};
 use super::document::{Node, Value};
 use super::reader::{Fault, Reader, Table, fault, size, suggestion, text, word};
 use crate::access::{Access, Permission, RouteName};
-use crate::gateway::{PathPattern, ProjectSource, RouteProblem, RouteSpec, Routes};
-
-/// The methods that a route can list.
-const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+use crate::gateway::{KNOWN_METHODS, PathPattern, ProjectSource, RouteProblem, RouteSpec, Routes};
 
 /// All routes, checked against each other and against the roles, where those are in order.
 pub(super) fn read(root: &mut Table<'_>, roles: Option<&Roles>, reader: &mut Reader<'_>) -> Option<Routes> {
@@ -162,9 +159,8 @@ fn pattern(node: &Node) -> Result<PathPattern, Fault> {
 
 fn method(node: &Node) -> Result<Method, Fault> {
     let written = text(node)?;
-    let known = METHODS.contains(&written.as_str()).then(|| written.parse().ok()).flatten();
-    known.map_or_else(
-        || fault(format!("`{written}` is no method"), suggestion(&written.to_ascii_uppercase(), &METHODS)),
+    KNOWN_METHODS.into_iter().find(|known| known.as_str() == written).map_or_else(
+        || fault(format!("`{written}` is no method"), suggestion(&written.to_ascii_uppercase(), &KNOWN_METHODS)),
         Ok,
     )
 }

@@ -21,7 +21,7 @@ pub use pattern::{PathPattern, PatternError};
 pub use target::{Target, TargetError};
 
 /// The methods that are known; any other is refused before a route is looked for.
-pub(super) const KNOWN_METHODS: [Method; 7] =
+pub const KNOWN_METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Where a route's project comes from.
