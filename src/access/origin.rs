@@ -45,6 +45,11 @@ impl Origin {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
     }
 
+    /// Whether it names this machine: nobody else can listen there, and browsers trust it as they trust https.
+    pub fn is_loopback(&self) -> bool {
+        split_port(self.authority()).is_ok_and(|(host, _)| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
+    }
+
     /// Whether a `Host` value names this origin: case, the default port and one trailing dot do not matter.
     pub fn matches_host(&self, value: &str) -> bool {
         if self.authority() == value {
@@ -177,6 +182,18 @@ mod tests {
             "https://*.a.b",
         ] {
             assert_eq!(Origin::parse(text), Err(OriginError), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for text in
+            ["http://localhost", "http://LOCALHOST:4400", "http://127.0.0.1:1", "http://[::1]", "http://[::1]:1"]
+        {
+            assert!(origin(text).is_loopback(), "{text}");
+        }
+        for text in ["http://localhost.example", "http://127.0.0.1.example:1", "http://[::2]:1", "http://10.0.0.1"] {
+            assert!(!origin(text).is_loopback(), "{text}");
         }
     }
 

@@ -143,10 +143,7 @@ fn tenant(node: &Node) -> Result<TenantId, Fault> {
 fn api_url(node: &Node) -> Result<String, Fault> {
     let written = text(node)?;
     let origin = Origin::parse(&written).ok();
-    let is_safe = |origin: &Origin| {
-        let host = origin.authority().rsplit_once(':').map_or(origin.authority(), |(host, _)| host);
-        origin.scheme() == "https" || matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-    };
+    let is_safe = |origin: &Origin| origin.scheme() == "https" || origin.is_loopback();
     let help = "write \"https://HOST\", without a path";
     origin.filter(is_safe).map_or_else(
         || fault(format!("`{written}` cannot be trusted with the API key"), help),

@@ -83,9 +83,7 @@ pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Se
 /// Browsers give a `Secure` cookie only to https, and to loopback.
 fn public_url(node: &Node) -> Result<Origin, Fault> {
     let origin = origin(node)?;
-    let host = origin.authority().split(':').next().unwrap_or_default();
-    let loopback = matches!(host, "localhost" | "127.0.0.1") || origin.authority().starts_with("[::1]");
-    if origin.scheme() == "https" || loopback {
+    if origin.scheme() == "https" || origin.is_loopback() {
         return Ok(origin);
     }
     fault(
