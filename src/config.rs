@@ -28,6 +28,7 @@ mod routes;
 #[cfg(test)]
 mod schema;
 mod units;
+mod values;
 
 pub use problem::Problems;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::document::Node;
 use super::hosts::Hosts;
 use super::problem::Place;
-use super::reader::{Fault, Reader, Table, duration, fault, number, suggestion, text, word};
+use super::reader::{Reader, Table};
+use super::values::{Fault, duration, fault, number, only, suggestion, text, word};
 use super::{Cache, HostSettings, Permissions};
 use crate::access::{
     HostName, Kind, OrganizationId, Permission, Policy, ProjectKey, RoleError, RoleKey, RoleSpec, Scope, SubjectId,
@@ -141,14 +142,9 @@ fn grant(mut table: Table<'_>, hosts: &Hosts, roles: &Roles, reader: &mut Reader
 pub(super) fn permissions(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Permissions {
     let before = reader.errors();
     let mut table = root.table("permissions", reader);
-    let source = |node: &Node| match text(node) {
-        Ok(source) if source == "config" => Ok(()),
-        _ => fault("only \"config\" is available in this version", "write source = \"config\""),
-    };
-    let _ = table.optional("source", reader, source);
+    let _ = table.optional("source", reader, only(text, "config".to_owned(), "\"config\""));
     for key in ["url", "headers", "timeout"] {
-        let _: Option<()> =
-            table.optional(key, reader, |_| fault("this is not available in this version", "leave the key out"));
+        table.not_yet(key, reader);
     }
     let serves_stale = table.or("on_outage", false, reader, word(&[("deny", false), ("serve_stale", true)]));
     let stale_for = table.or("stale_for", Duration::ZERO, reader, duration(Duration::ZERO, Duration::from_hours(24)));

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Environment;
 use super::problem::{Place, Problems, Severity};
-use super::reader::{Fault, fault, suggestion};
+use super::values::{Fault, fault, suggestion};
 
 /// Tables whose keys are names of the operator's choice. A variable cannot add one: it would be a misspelt one.
 const NAMED: [&str; 2] = ["hosts", "roles"];

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::HostSettings;
 use super::document::Node;
 use super::problem::Place;
-use super::reader::{Fault, Reader, Table, duration, fault, number, suggestion, text, word};
+use super::reader::{Reader, Table};
+use super::values::{Fault, duration, fault, number, only, suggestion, text, word};
 use crate::access::{HostName, Origin, OriginPattern, PreviewRule, TenantId};
 use crate::hosts::assembly::{ApiBudget, AssemblySettings, ConfirmMode};
 
@@ -86,7 +87,7 @@ fn assembly(name: HostName, table: &mut Table<'_>, reader: &mut Reader<'_>) -> O
     let origins = table.list("origins", reader, pattern).unwrap_or_else(default_origins);
     let max_token_age = table.or("max_token_age", ten_minutes, reader, duration(least, MOST));
     let preview = table.or("preview", PreviewRule::ReadOnly, reader, preview);
-    let _ = table.optional("forward_token", reader, forward_token);
+    let _ = table.optional("forward_token", reader, only(text, "off".to_owned(), "\"off\""));
     Some(AssemblySettings {
         name,
         api_key: api_key?,
@@ -156,11 +157,4 @@ fn pattern(node: &Node) -> Result<OriginPattern, Fault> {
     OriginPattern::parse(&written).or_else(|_| {
         fault(format!("`{written}` is no origin"), "write \"https://portal.example.com\" or \"https://*.example.com\"")
     })
-}
-
-fn forward_token(node: &Node) -> Result<(), Fault> {
-    match text(node)?.as_str() {
-        "off" => Ok(()),
-        _ => fault("only \"off\" is available in this version", "write \"off\", or leave the key out"),
-    }
 }

@@ -8,9 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
 
 use super::document::{Node, Value};
-use super::reader::{
-    Fault, Reader, Table, address, boolean, duration, fault, number, origin, size, suggestion, text, word,
-};
+use super::reader::{Reader, Table};
+use super::values::{Fault, address, boolean, duration, fault, number, only, origin, size, suggestion, text, word};
 use super::{Admin, Identity, Server, Session, Telemetry, units};
 use crate::access::Origin;
 use crate::assertion;
@@ -39,27 +38,6 @@ pub(super) fn refuse_what_is_not_there_yet(root: &mut Table<'_>, reader: &mut Re
     }
 }
 
-/// A key whose other values are planned.
-fn only<T: PartialEq>(
-    read: impl Fn(&Node) -> Result<T, Fault>,
-    available: T,
-    written: &'static str,
-) -> impl Fn(&Node) -> Result<T, Fault> {
-    move |node| {
-        let value = read(node)?;
-        if value == available {
-            Ok(value)
-        } else {
-            fault("this is not available in this version", format!("write {written}, or leave the key out"))
-        }
-    }
-}
-
-fn not_yet(table: &mut Table<'_>, key: &'static str, reader: &mut Reader<'_>) {
-    let _: Option<()> =
-        table.optional(key, reader, |_| fault("this is not available in this version", "leave the key out"));
-}
-
 pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Server> {
     let mut table = root.table("server", reader);
     let listen = table.or("listen", ([127, 0, 0, 1], 8080).into(), reader, address);
@@ -75,7 +53,7 @@ pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Se
     let trusted_proxies = table.list("trusted_proxies", reader, net).unwrap_or_default();
     let drain = table.or("drain", 20 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let drain_delay = table.or("drain_delay", 5 * SECOND, reader, duration(Duration::ZERO, HOUR));
-    not_yet(&mut table, "tls", reader);
+    table.not_yet("tls", reader);
     table.finish(reader);
     Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay })
 }
@@ -376,7 +354,7 @@ pub(super) fn telemetry(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Teleme
     let format =
         table.or("format", LogFormat::Json, reader, word(&[("json", LogFormat::Json), ("text", LogFormat::Text)]));
     let level = table.or("level", "info".to_owned(), reader, log_filter);
-    not_yet(&mut table, "otlp", reader);
+    table.not_yet("otlp", reader);
     table.finish(reader);
     Telemetry { format, level }
 }

@@ -1,23 +1,13 @@
 //! Reads tables key by key, notes what was asked for, and complains about the rest.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Environment;
 use super::document::{Node, Value};
 use super::problem::{Place, Problems, Severity};
-use super::units;
-use crate::access::Origin;
+use super::values::{Fault, fault, suggestion};
 use crate::secret::Secret;
-
-/// What a value should have been.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) message: String,
-    pub(super) help: String,
-}
 
 /// Collects problems, and knows where secrets come from.
 pub(super) struct Reader<'e> {
@@ -35,10 +25,6 @@ pub(super) struct Table<'d> {
     pub(super) place: Place,
     entries: BTreeMap<&'d str, &'d Node>,
     asked: Vec<&'static str>,
-}
-
-pub(super) fn fault<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { message: message.into(), help: help.into() })
 }
 
 impl<'e> Reader<'e> {
@@ -192,6 +178,12 @@ impl<'d> Table<'d> {
         self.optional(key, reader, read)
     }
 
+    /// A key that is planned.
+    pub(super) fn not_yet(&mut self, key: &'static str, reader: &mut Reader<'_>) {
+        let _: Option<()> =
+            self.optional(key, reader, |_| fault("this is not available in this version", "leave the key out"));
+    }
+
     /// A secret that must be there; `example` is the variable that a remedy names.
     pub(super) fn secret(&mut self, key: &'static str, example: &str, reader: &mut Reader<'_>) -> Option<Secret> {
         let Some(node) = self.node(key) else {
@@ -289,22 +281,6 @@ impl<'d> Table<'d> {
     }
 }
 
-/// The nearest of the words that would have been right.
-pub(super) fn suggestion(given: &str, known: &[impl AsRef<str>]) -> String {
-    let distance = |word: &str| strsim::damerau_levenshtein(given, word);
-    let nearest = known.iter().map(AsRef::as_ref).min_by_key(|word| distance(word));
-    match nearest {
-        Some(word) if distance(word) <= 2.max(word.len() / 3) => format!("did you mean `{word}`?"),
-        Some(_) => {
-            let mut words: Vec<_> = known.iter().map(|word| format!("`{}`", word.as_ref())).collect();
-            words.sort();
-            words.dedup();
-            format!("known are {}", words.join(", "))
-        }
-        None => "remove it".to_owned(),
-    }
-}
-
 #[cfg(unix)]
 fn readable_by_everyone(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
@@ -314,76 +290,4 @@ fn readable_by_everyone(path: &Path) -> bool {
 #[cfg(not(unix))]
 fn readable_by_everyone(_: &Path) -> bool {
     false
-}
-
-pub(super) fn text(node: &Node) -> Result<String, Fault> {
-    match &node.value {
-        Value::Text(text) => Ok(text.clone()),
-        other => fault(format!("must be a string, not {}", other.kind()), "put it into quotes"),
-    }
-}
-
-pub(super) fn boolean(node: &Node) -> Result<bool, Fault> {
-    match &node.value {
-        Value::Boolean(flag) => Ok(*flag),
-        other => fault(format!("must be true or false, not {}", other.kind()), "write true or false, without quotes"),
-    }
-}
-
-/// A whole number within bounds.
-pub(super) fn number(least: u64, most: u64) -> impl Fn(&Node) -> Result<u64, Fault> {
-    move |node| match &node.value {
-        Value::Integer(number) => match u64::try_from(*number) {
-            Ok(number) if (least..=most).contains(&number) => Ok(number),
-            _ => fault(format!("{number} is out of range"), format!("write a number from {least} to {most}")),
-        },
-        other => {
-            fault(format!("must be a number, not {}", other.kind()), format!("write a number from {least} to {most}"))
-        }
-    }
-}
-
-/// A duration within bounds.
-pub(super) fn duration(least: Duration, most: Duration) -> impl Fn(&Node) -> Result<Duration, Fault> {
-    move |node| {
-        let written = text(node)?;
-        let help = format!("write a time from {} to {}, such as \"30s\"", units::show(least), units::show(most));
-        match units::duration(&written) {
-            Some(span) if (least..=most).contains(&span) => Ok(span),
-            Some(_) => fault(format!("`{written}` is out of range"), help),
-            None => fault(format!("`{written}` is no duration"), help),
-        }
-    }
-}
-
-/// A size of at least one byte.
-pub(super) fn size(node: &Node) -> Result<u64, Fault> {
-    let help = "write a size such as \"32KiB\" or \"10MiB\"";
-    let bytes = match &node.value {
-        Value::Integer(number) => u64::try_from(*number).ok(),
-        _ => units::size(&text(node)?),
-    };
-    bytes.filter(|bytes| *bytes > 0).map_or_else(|| fault("this is no size", help), Ok)
-}
-
-pub(super) fn address(node: &Node) -> Result<SocketAddr, Fault> {
-    let written = text(node)?;
-    written.parse().or_else(|_| {
-        fault(format!("`{written}` is no address"), "write an IP address and a port, such as \"127.0.0.1:8080\"")
-    })
-}
-
-pub(super) fn origin(node: &Node) -> Result<Origin, Fault> {
-    let written = text(node)?;
-    Origin::parse(&written).or_else(|error| fault(format!("`{written}` is no origin"), error.to_string()))
-}
-
-/// One of a few words.
-pub(super) fn word<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&Node) -> Result<T, Fault> {
-    move |node| {
-        let written = text(node)?;
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        let found = choices.iter().find(|(word, _)| *word == written).map(|(_, value)| *value);
-        found.map_or_else(|| fault(format!("`{written}` is not understood"), suggestion(&written, &words)), Ok)
-    }
 }

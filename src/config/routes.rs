@@ -4,7 +4,8 @@ use http::Method;
 
 use super::access::{Roles, permission};
 use super::document::{Node, Value};
-use super::reader::{Fault, Reader, Table, fault, size, suggestion, text, word};
+use super::reader::{Reader, Table};
+use super::values::{Fault, fault, size, suggestion, text, word};
 use crate::access::{Access, Permission, RouteName};
 use crate::gateway::{KNOWN_METHODS, PathPattern, ProjectSource, RouteProblem, RouteSpec, Routes};
 
