@@ -12,3 +12,11 @@ mod sites;
 mod telemetry;
 mod tokens;
 mod upgrade;
+
+use crate::support::{Gateway, Upstream};
+
+/// The usual gateway, and the app behind it.
+fn gateway() -> (Gateway, Upstream) {
+    let upstream = Upstream::start();
+    (Gateway::new(&upstream), upstream)
+}

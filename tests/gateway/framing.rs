@@ -1,11 +1,7 @@
 //! Framing: one request in is one request out, with one length.
 
+use super::gateway;
 use crate::support::{Answer, Gateway, Token, Upstream, exchange, request};
-
-fn gateway() -> (Gateway, Upstream) {
-    let upstream = Upstream::start();
-    (Gateway::new(&upstream), upstream)
-}
 
 // SMG-01, SMG-02
 #[test]

@@ -5,12 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 
-use crate::support::{CLIENT, COMPANY, Gateway, STAFF, Seen, Setup, TENANT, Token, Upstream, request};
-
-fn gateway() -> (Gateway, Upstream) {
-    let upstream = Upstream::start();
-    (Gateway::new(&upstream), upstream)
-}
+use super::gateway;
+use crate::support::{CLIENT, COMPANY, STAFF, Seen, Setup, TENANT, Token, Upstream, request};
 
 fn told(seen: &Seen) -> Vec<(String, String)> {
     let pairs = seen.head.lines().skip(1).filter_map(|line| line.split_once(": "));

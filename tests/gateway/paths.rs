@@ -1,11 +1,7 @@
 //! Paths: what is matched is what is forwarded.
 
-use crate::support::{Gateway, Token, Upstream, request};
-
-fn gateway() -> (Gateway, Upstream) {
-    let upstream = Upstream::start();
-    (Gateway::new(&upstream), upstream)
-}
+use super::gateway;
+use crate::support::{Token, request};
 
 // PTH-01 to PTH-29
 #[test]

@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::gateway;
 use crate::support::{CLIENT, COMPANY, Gateway, STAFF, Setup, TENANT, Token, Upstream};
-
-fn gateway() -> (Gateway, Upstream) {
-    let upstream = Upstream::start();
-    (Gateway::new(&upstream), upstream)
-}
 
 #[test]
 fn a_session_slides_and_ends_when_nobody_comes() {

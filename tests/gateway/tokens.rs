@@ -1,11 +1,7 @@
 //! Assembly tokens: what makes a session, and that all that does not looks the same.
 
-use crate::support::{API_KEY, CLIENT, COMPANY, Gateway, OTHER_TENANT, STAFF, Setup, TENANT, Token, Upstream};
-
-fn gateway() -> (Gateway, Upstream) {
-    let upstream = Upstream::start();
-    (Gateway::new(&upstream), upstream)
-}
+use super::gateway;
+use crate::support::{API_KEY, CLIENT, COMPANY, OTHER_TENANT, STAFF, Setup, TENANT, Token, Upstream};
 
 #[test]
 fn a_good_token_becomes_a_cookie_and_leaves_the_address() {
@@ -29,7 +25,7 @@ fn a_good_token_becomes_a_cookie_and_leaves_the_address() {
 
 // TOK-01 to 23: a token that is refused looks like every other token that is refused.
 #[test]
-fn twenty_five_ways_to_fail_have_one_face() {
+fn refused_tokens_all_look_the_same() {
     let (gateway, upstream) = gateway();
     let good = Token::client().sealed();
     let flip = |at: usize| {
