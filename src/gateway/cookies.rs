@@ -39,9 +39,10 @@ pub(super) fn without_ours(headers: &HeaderMap) -> impl Iterator<Item = HeaderVa
     })
 }
 
-fn starts_like_ours(pair: &[u8]) -> bool {
-    // A cookie without a name is sent as its bare value, which may look like one of ours.
-    let pair = pair.strip_prefix(b"=").unwrap_or(pair);
+/// Whether a trimmed `name=value` could be taken for one of ours. A cookie without a name is sent as its bare value,
+/// which some browsers send back as if it were one.
+pub(super) fn starts_like_ours(pair: &[u8]) -> bool {
+    let pair = pair.strip_prefix(b"=").unwrap_or(pair).trim_ascii_start();
     pair.get(..COOKIE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
 }
 
@@ -91,6 +92,7 @@ mod tests {
         };
         assert_eq!(kept(&["b=2;  a=\"1\" ;c"]), ["b=2;  a=\"1\" ;c"]);
         assert_eq!(kept(&["b=2; __Host-vestibule.x=s; a=1"]), ["b=2; a=1"]);
+        assert_eq!(kept(&["= __Host-vestibule.x=s; a=1"]), ["a=1"]);
         assert_eq!(kept(&["__Host-vestibule.x=s", "__HOST-Vestibule.y=s; a=1", "=__Host-vestibule.z=1"]), ["a=1"]);
     }
 }

@@ -4,8 +4,8 @@ use http::header::{self, Entry, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, Version};
 
 use crate::gateway::body::Body;
+use crate::gateway::cookies::starts_like_ours;
 use crate::gateway::headers::{is_hop_by_hop, is_managed, listed_in_connection};
-use crate::session::COOKIE_PREFIX;
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -104,13 +104,11 @@ fn rewrite_cookies(headers: &mut HeaderMap) {
 }
 
 /// A browser sends a cookie back from inside a cross-site frame only if it is `SameSite=None`, `Secure` and
-/// `Partitioned`. A `Domain` would take it out of this origin. Names that look like ours are refused, also as the value
-/// of a cookie without a name, which some browsers send back as if it were one.
+/// `Partitioned`. A `Domain` would take it out of this origin. Names that look like ours are refused.
 fn for_the_frame(cookie: &HeaderValue) -> Option<HeaderValue> {
     let mut parts = cookie.as_bytes().split(|&byte| byte == b';');
     let pair = parts.next()?.trim_ascii();
-    let bare = pair.strip_prefix(b"=").unwrap_or(pair).trim_ascii_start();
-    if bare.len() >= COOKIE_PREFIX.len() && bare[..COOKIE_PREFIX.len()].eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()) {
+    if starts_like_ours(pair) {
         return None;
     }
     let mut rewritten = pair.to_vec();
