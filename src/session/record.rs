@@ -28,7 +28,7 @@ pub(super) fn encode(session: &Session) -> Vec<u8> {
     // Origins of more than 255 bytes are not kept; the answer then falls back to the host's own list.
     let short: Vec<&str> =
         ancestors.iter().map(Origin::as_str).filter(|text| text.len() <= 255).take(MAX_ANCESTORS).collect();
-    bytes.push(if short.len() == MAX_ANCESTORS { 2 } else { u8::from(!short.is_empty()) });
+    bytes.push(u8::try_from(short.len()).expect("at most MAX_ANCESTORS"));
     for text in short {
         push(&mut bytes, text);
     }
