@@ -8,7 +8,7 @@ use super::problem::Place;
 use super::reader::{Reader, Table};
 use super::values::{Fault, duration, fault, number, only, suggestion, text, word};
 use crate::access::{HostName, Origin, OriginPattern, PreviewRule, TenantId};
-use crate::hosts::assembly::{ApiBudget, AssemblySettings, ConfirmMode};
+use crate::hosts::assembly::{ApiBudget, AssemblySettings, ConfirmMode, is_uuid};
 
 /// The platforms that can be configured.
 const PLATFORMS: [&str; 1] = ["assembly"];
@@ -129,10 +129,8 @@ fn tenants(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Vec<TenantI
 
 fn tenant(node: &Node) -> Result<TenantId, Fault> {
     let written = text(node)?;
-    let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
-    let fits = |(at, byte): (usize, u8)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
     match TenantId::new(&written.to_ascii_lowercase()) {
-        Ok(id) if written.len() == 36 && written.bytes().enumerate().all(fits) => Ok(id),
+        Ok(id) if is_uuid(&written) => Ok(id),
         _ => fault(
             format!("`{written}` is no workspace id"),
             "a workspace id is a UUID; Assembly shows it in the app's settings",

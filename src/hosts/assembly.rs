@@ -27,6 +27,8 @@ use claims::{Claims, Refused};
 use confirm::{Identity, Inquiry, Known};
 use memory::Memory;
 
+pub use claims::is_uuid;
+
 /// How far a token is checked before it becomes a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfirmMode {

@@ -143,11 +143,16 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// 8-4-4-4-12 hex digits; in lower case from here on, so that one person has one id.
+/// In lower case from here on, so that one person has one id.
 fn uuid(text: &str) -> Result<String, Refused> {
+    if is_uuid(text) { Ok(text.to_ascii_lowercase()) } else { Err(Refused) }
+}
+
+/// The form of every id at the platform: 8-4-4-4-12 hex digits, in either case.
+pub fn is_uuid(text: &str) -> bool {
     let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
     let fits = |(at, byte): (usize, u8)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
-    if text.len() == 36 && text.bytes().enumerate().all(fits) { Ok(text.to_ascii_lowercase()) } else { Err(Refused) }
+    text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
 fn short(text: &str) -> Result<String, Refused> {
