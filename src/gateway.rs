@@ -1,7 +1,7 @@
 //! The path of a request.
 //!
-//! `accept` → `route` → `authenticate` → `authorize` → `enrich` → `forward` → `record` → `respond`. [`Gateway::pass`] is
-//! that line; each step either goes on or ends with a [`Rejection`]. `bootstrap` and `endpoints` answer early.
+//! `accept` → `route` → `authenticate` → `authorize` → `enrich` → `forward` → `record` → `respond`. `Gateway::pass` is
+//! that line; each step either goes on or ends with a `Rejection`. `bootstrap` and `endpoints` answer early.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -31,12 +31,13 @@ mod respond;
 mod route;
 
 use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
-use self::body::Upload;
+use self::body::{Body, Upload};
 use self::enrich::{Enrich, Outbound};
 use self::forward::{UpgradeKey, Upstream};
 use self::limiter::FailureLimiter;
 use self::peer::Peer;
 use self::record::{Exchange, RequestIds};
+use self::respond::Rejection;
 use self::route::Destination;
 use crate::access::{Access, Origin, Policy};
 use crate::assertion::Assertions;
@@ -47,10 +48,8 @@ use crate::session::Sessions;
 use crate::telemetry;
 
 pub use accept::{Connections, Drain, serve};
-pub use body::Body;
 pub use enrich::IdentityHeaders;
 pub use forward::{UpstreamAddress, UpstreamSettings};
-pub use respond::Rejection;
 pub use route::{
     KNOWN_METHODS, NoRoute, PathPattern, PatternError, ProjectSource, RouteMatch, RouteProblem, RouteSpec, Routes,
     Target, TargetError, canonical_project,
@@ -189,7 +188,7 @@ impl Gateway {
     }
 
     /// Answers one request. Never fails: a refusal is an answer, and every answer is recorded.
-    pub async fn handle(&self, request: Request<Incoming>, socket: IpAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, socket: IpAddr) -> Response<Body> {
         let (head, incoming) = request.into_parts();
         let as_page = is_navigation(&head);
         let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);

@@ -18,7 +18,7 @@ use super::forward::Lease;
 
 /// An answer's body: one of ours, or the app's as it comes.
 #[derive(Debug)]
-pub enum Body {
+pub(super) enum Body {
     /// A text of our own.
     Full(Option<Bytes>),
     /// The app's.
@@ -27,7 +27,7 @@ pub enum Body {
 
 /// The app's answer on its way to the caller. Holds the lease on the app's connection until the last frame.
 #[derive(Debug)]
-pub struct Download {
+pub(super) struct Download {
     incoming: Incoming,
     lease: Option<Lease>,
     /// Removes what the app may not say in trailers.

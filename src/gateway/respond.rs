@@ -11,7 +11,7 @@ pub(super) const ERROR_HEADER: HeaderName = HeaderName::from_static("x-vestibule
 
 /// Why a request was not passed on. What is inside a variant is for the log, never for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejection {
+pub(super) enum Rejection {
     /// The request cannot be read in one safe way.
     MalformedRequest(&'static str),
     /// A token was expected and none came.
@@ -63,6 +63,10 @@ pub enum Rejection {
     /// A permission source cannot be asked.
     PermissionsUnavailable(String),
     /// We have too much to do.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a promised code; connections over the limit are closed unanswered")
+    )]
     Overloaded,
     /// The app did not answer in time.
     UpstreamTimeout,
@@ -77,17 +81,17 @@ struct Face {
 
 impl Rejection {
     /// HTTP status.
-    pub fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         self.face().status
     }
 
     /// The stable code: the same in body, header, log, metric and documentation.
-    pub fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         self.face().code
     }
 
     /// What only the log may know.
-    pub fn cause(&self) -> Option<&str> {
+    pub(super) fn cause(&self) -> Option<&str> {
         match self {
             Self::MalformedRequest(cause) | Self::Forbidden(cause) | Self::InternalError(cause) => Some(cause),
             Self::UpstreamUnavailable(cause) | Self::PermissionsUnavailable(cause) => Some(cause),
