@@ -44,11 +44,9 @@ pub struct Options {
 }
 
 /// The parts of a gateway that requests work with, before any socket is opened.
-pub struct Parts {
-    /// Who proves tokens.
-    pub hosts: Vec<Arc<dyn HostPlatform>>,
-    /// Who holds what.
-    pub grants: Arc<GrantLookup>,
+struct Parts {
+    hosts: Vec<Arc<dyn HostPlatform>>,
+    grants: Arc<GrantLookup>,
     config_grants: Arc<ConfigGrants>,
     sessions: Arc<Sessions>,
     assertions: Arc<Assertions>,
@@ -89,7 +87,7 @@ impl Default for Options {
 }
 
 /// Builds everything that needs no socket.
-pub fn build(config: &Config, clock: &Clock) -> anyhow::Result<Parts> {
+fn build(config: &Config, clock: &Clock) -> anyhow::Result<Parts> {
     let mut hosts: Vec<Arc<dyn HostPlatform>> = Vec::new();
     for host in &config.hosts {
         match host {

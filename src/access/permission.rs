@@ -26,7 +26,7 @@ impl Permission {
     }
 
     /// Whether this is `*`, which covers every permission.
-    pub fn is_everything(&self) -> bool {
+    pub(super) fn is_everything(&self) -> bool {
         &*self.0 == "*"
     }
 }

@@ -8,11 +8,11 @@ use http::HeaderName;
 
 use super::document::{Node, Value};
 use super::reader::{Reader, Table};
-use super::units::{self, DAY, HOUR, MINUTE, SECOND};
+use super::units::{self, DAY, HOUR, SECOND};
 use super::values::{Fault, boolean, duration, fault, only, text};
 use super::{Identity, Session};
 use crate::access::Origin;
-use crate::assertion;
+use crate::assertion::{MAX_TTL, is_signing_key};
 use crate::gateway::IdentityHeaders;
 use crate::secret::Secret;
 
@@ -106,7 +106,7 @@ pub(super) fn identity(root: &mut Table<'_>, public_url: Option<&Origin>, reader
         let items: &[Node] = if let Value::List(items) = &node.value { items } else { std::slice::from_ref(node) };
         for item in items {
             match reader.secret(item) {
-                Ok(key) if assertion::is_signing_key(&key) => assertion_keys.push(key),
+                Ok(key) if is_signing_key(&key) => assertion_keys.push(key),
                 Ok(_) => reader.error(
                     &item.place,
                     "identity.assertion.keys",
@@ -117,7 +117,7 @@ pub(super) fn identity(root: &mut Table<'_>, public_url: Option<&Origin>, reader
             }
         }
     }
-    let assertion_ttl = assertion.or("ttl", MINUTE, reader, duration(2 * SECOND, MINUTE));
+    let assertion_ttl = assertion.or("ttl", MAX_TTL, reader, duration(2 * SECOND, MAX_TTL));
     assertion.finish(reader);
     let audience = table.optional("audience", reader, text).or_else(|| public_url.map(ToString::to_string));
     let profile = table.or("profile", false, reader, boolean);

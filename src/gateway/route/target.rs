@@ -74,7 +74,7 @@ impl Target {
     }
 
     /// Path and query, as they go upstream.
-    pub fn to_path_and_query(&self) -> String {
+    pub(in crate::gateway) fn to_path_and_query(&self) -> String {
         self.query.as_ref().map_or_else(|| self.path.clone(), |query| format!("{}?{query}", self.path))
     }
 
@@ -84,14 +84,14 @@ impl Target {
     }
 
     /// The decoded values of a query parameter, in order.
-    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    pub(in crate::gateway) fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         self.pairs().filter(move |(key, _)| key == name).filter_map(|(_, value)| decode_query(value))
     }
 
     /// Takes every parameter of this name out of the query, leaving the others byte for byte, and returns their raw
     /// values.
     #[must_use]
-    pub fn take_parameter(&mut self, name: &str) -> Vec<String> {
+    pub(in crate::gateway) fn take_parameter(&mut self, name: &str) -> Vec<String> {
         let taken: Vec<String> =
             self.pairs().filter(|(key, _)| key == name).map(|(_, value)| value.to_owned()).collect();
         if !taken.is_empty() {
