@@ -125,7 +125,7 @@ fn check_host(headers: &HeaderMap, public: &Origin) -> Result<(), Rejection> {
         return Ok(());
     }
     let is_name = Origin::parse(&format!("http://{host}")).is_ok() && !host.ends_with('/');
-    Err(if is_name || host.strip_suffix('.').is_some() {
+    Err(if is_name || host.ends_with('.') {
         Rejection::WrongHost
     } else {
         Rejection::MalformedRequest("an unreadable Host")

@@ -41,6 +41,16 @@ pub enum UpstreamAddress {
     Unix(PathBuf),
 }
 
+/// As an operator writes it, without the path prefix.
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(authority) => write!(f, "http://{authority}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// How to reach the app.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
