@@ -1,6 +1,6 @@
 //! The path of a request.
 //!
-//! `accept` → `route` → `authenticate` → `authorize` → `enrich` → `forward` → `record` → `respond`. [`Gateway::pass`] is
+//! `accept` → `route` → `authenticate` → `authorize` → `enrich` → `forward` → `record` → `respond`. `Gateway::pass` is
 //! that line; each step either goes on or ends with a [`Rejection`]. `bootstrap` and `endpoints` answer early.
 
 use std::convert::Infallible;
