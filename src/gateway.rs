@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
@@ -24,6 +24,7 @@ mod endpoints;
 mod enrich;
 mod forward;
 mod headers;
+mod interim;
 mod limiter;
 mod peer;
 mod record;
@@ -34,6 +35,7 @@ use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
 use self::enrich::{Enrich, Outbound};
 use self::forward::{UpgradeKey, Upstream};
+use self::interim::Interim;
 use self::limiter::FailureLimiter;
 use self::peer::Peer;
 use self::record::{Exchange, RequestIds};
@@ -187,15 +189,17 @@ impl Gateway {
         Self { shared: Arc::clone(&self.shared), upstream: self.upstream.with_own_pool() }
     }
 
-    /// Answers one request. Never fails: a refusal is an answer, and every answer is recorded.
-    async fn handle(&self, request: Request<Incoming>, socket: IpAddr) -> Response<Body> {
+    /// Answers one request. Never fails: a refusal is an answer, and every answer is recorded. `interim` is where interim
+    /// answers can be sent; callers of HTTP/1.0 know none.
+    async fn handle(&self, request: Request<Incoming>, socket: IpAddr, interim: Interim) -> Response<Body> {
         let (head, incoming) = request.into_parts();
+        let interim = (head.version >= Version::HTTP_11).then_some(interim);
         let as_page = is_navigation(&head);
         let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);
         let mut exchange = Exchange::new(peer, &head, &self.request_ids);
         let body_pending = !http_body::Body::is_end_stream(&incoming);
         // A panic is a fault of ours and a no to the caller; what it left behind in `exchange` is only written down.
-        let passing = AssertUnwindSafe(self.pass(head, incoming, &mut exchange)).catch_unwind();
+        let passing = AssertUnwindSafe(self.pass(head, incoming, interim, &mut exchange)).catch_unwind();
         let result = passing.await.unwrap_or(Err(Rejection::InternalError("a panic, see standard error")));
         let (mut answer, rejection) = match result {
             Ok(answer) => (answer, None),
@@ -226,6 +230,7 @@ impl Gateway {
         &self,
         head: Parts,
         incoming: Incoming,
+        interim: Option<Interim>,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
         route::check_head(&head, &self.public, &self.limits)?;
@@ -269,6 +274,7 @@ impl Gateway {
             request_id: &exchange.request_id,
             standing: caller.as_ref().map(|caller| caller.standing.as_ref()),
             upgrade,
+            interim,
         };
         let forwarded = forward::forward(&self.upstream, outbound, head, upload, permit).await?;
         Ok(exchange.forwarded(forwarded))

@@ -20,7 +20,7 @@ pub(super) struct Args {
 enum Command {
     /// Make a new key.
     Generate {
-        /// session: 32 bytes as hex, for `[session] keys` or an admin token; assertion: a P-256 key as PEM.
+        /// session: 32 bytes as hex, for session keys or an admin token; assertion: a P-256 key as PEM.
         kind: Kind,
         /// Write to this file, readable by its owner only; never overwrites.
         #[arg(long, value_name = "FILE")]

@@ -141,9 +141,9 @@ async fn connection(
     let activity = Arc::<Activity>::default();
     let (stream, closed) = TimedStream::new(stream, Times::of(&gateway.limits), Arc::clone(&activity), slot);
     let service = service_fn(move |request| {
-        let (gateway, exchange) = (gateway.clone(), activity.begin());
+        let (gateway, (exchange, interim)) = (gateway.clone(), activity.begin());
         async move {
-            let answer = gateway.handle(request, address.ip()).await;
+            let answer = gateway.handle(request, address.ip(), interim).await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 exchange.becomes_tunnel();
             }

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 use super::cookies;
 use super::forward::UpgradeKey;
 use super::headers::{is_reserved, listed_in_connection, reads_like};
+use super::interim::Interim;
 use super::peer::Peer;
 use super::route::Target;
 use crate::access::{Effective, Origin, Permission, Permit, Principal, RoleKey, Standing};
@@ -131,6 +132,7 @@ pub(super) struct Outbound<'a> {
     pub(super) request_id: &'a str,
     pub(super) standing: Option<&'a Standing>,
     pub(super) upgrade: Option<UpgradeKey>,
+    pub(super) interim: Option<Interim>,
 }
 
 impl Enrich {

@@ -48,10 +48,19 @@ pub(super) async fn forward(
     let upgrade = outbound.upgrade;
     let progress = upload.progress();
     let repeatable = head.method.is_safe() && upload.is_end_stream();
-    let build = |upload| Request::from_parts(outbound.parts(&head.method, &head.headers, &permit), upload);
+    let build = |upload| {
+        let outgoing = Request::from_parts(outbound.parts(&head.method, &head.headers, &permit), upload);
+        match &outbound.interim {
+            Some(interim) => interim.listening(outgoing),
+            None => outgoing,
+        }
+    };
     let sending = exchange(upstream, build(upload), || repeatable.then(|| build(Upload::empty())));
     let (answer, lease) = until_head(sending, progress.as_deref(), upstream.settings.header_timeout).await?;
     let upstream_duration = started.elapsed();
+    if let Some(interim) = &outbound.interim {
+        interim.let_pass().await;
+    }
     let personal = permit.principal().is_some();
     let answer = match (answer.status(), upgrade) {
         (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => tunnel::open(answer, &key, head)?,

@@ -96,14 +96,81 @@ fn trailers_of_the_app_reach_a_caller_that_takes_them() {
     assert_eq!((answer.text().as_str(), answer.trailers.as_str()), ("ok", ""));
 }
 
+const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nSet-Cookie: a=b\r\nX-Vestibule-User: evil\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
+const HINTED: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
+
 #[test]
-fn interim_answers_of_the_app_do_not_disturb_the_final_one() {
-    let upstream = Upstream::answering(
-        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    );
+fn interim_answers_of_the_app_come_before_the_final_one() {
+    for pause in [0, 150] {
+        let upstream = Upstream::scripted(move |_, stream| {
+            answer_with(stream, HINTS);
+            thread::sleep(Duration::from_millis(pause));
+            answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        });
+        let gateway = Gateway::new(&upstream);
+        let mut stream = connect(gateway.address);
+        for round in 0..3 {
+            let ask = request("POST", "/public/x", &gateway.host(), &["Connection: keep-alive"], b"body");
+            stream.write_all(&ask).expect("sent");
+            let bytes = read_until(&mut stream, b"\r\n\r\nok");
+            let text = String::from_utf8(bytes).expect("ASCII");
+            let (interim, last) = text.split_at(HINTED.len());
+            assert_eq!(interim, HINTED, "round {round}, {pause} ms");
+            assert!(last.starts_with("HTTP/1.1 200 OK\r\n"), "{last}");
+        }
+        let old = format!("GET /public/x HTTP/1.0\r\nHost: {}\r\n\r\n", gateway.host());
+        let answer = gateway.raw(old.as_bytes());
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"), "HTTP/1.0 knows none");
+    }
+}
+
+#[test]
+fn an_interim_answer_arrives_while_the_final_one_is_awaited() {
+    let upstream = Upstream::scripted(|_, stream| {
+        answer_with(stream, HINTS);
+        thread::sleep(Duration::from_secs(2));
+        answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    });
     let gateway = Gateway::new(&upstream);
-    let answer = gateway.ask("GET", "/public/x", &[]);
-    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    let mut stream = connect(gateway.address);
+    let started = Instant::now();
+    stream.write_all(&request("GET", "/public/x", &gateway.host(), &[], b"")).expect("sent");
+    assert_eq!(read_until(&mut stream, b"102 Processing\r\n\r\n"), HINTED.as_bytes());
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+/// What is sent past the HTTP library must never land inside of an answer.
+#[test]
+fn interim_answers_never_break_into_another_answer() {
+    const SIZE: usize = 8 << 20;
+    let upstream = Upstream::scripted(|seen, stream| {
+        if seen.line().contains("/large") {
+            let body = "x".repeat(SIZE);
+            return answer_with(stream, &format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n{body}"));
+        }
+        answer_with(stream, HINTS) && answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    });
+    let gateway = Gateway::new(&upstream);
+    let keep = ["Connection: keep-alive"];
+    let ask = |target| request("GET", target, &gateway.host(), &keep, b"");
+    let last = request("GET", "/public/hinted", &gateway.host(), &[], b"");
+    let mut stream = connect(gateway.address);
+    // All at once, and read late: what is behind has its hints ready while what is before is still being sent.
+    stream
+        .write_all(&[ask("/public/large"), ask("/public/hinted"), ask("/public/large"), last].concat())
+        .expect("sent");
+    thread::sleep(Duration::from_millis(300));
+    let mut rest = crate::support::read_to_end(&mut stream);
+    for (target, length) in [("large", SIZE), ("hinted", 2), ("large", SIZE), ("hinted", 2)] {
+        while Answer::read(&rest).status < 200 {
+            rest = Answer::read(&rest).rest;
+        }
+        let answer = Answer::read(&rest);
+        assert_eq!((answer.status, answer.body.len()), (200, length), "{target}: {}", answer.head);
+        assert!(answer.body.iter().all(|byte| *byte == answer.body[0]) || length == 2, "{target}");
+        rest = answer.rest;
+    }
+    assert!(rest.is_empty());
 }
 
 #[test]

@@ -3,15 +3,18 @@
 //! The library can only time a head, and from the end of the answer before. Here each phase has a limit of its own: the
 //! wait for a first byte, a head, the wait for the next request, and an answer that nobody takes. Bodies are timed where
 //! they are read, in `body`. A tunnel is only timed while the caller takes nothing.
+//!
+//! Interim answers are sent from here too. The library flushes the socket when all that it had is written; if it has
+//! written nothing yet in this exchange, that is the boundary between two messages. Only there they are sent.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,6 +24,7 @@ use tokio::time::{Instant, Sleep};
 use super::Slot;
 use crate::gateway::Limits;
 use crate::gateway::body::Body;
+use crate::gateway::interim::{Interim, Waiting};
 
 /// How long each phase of a connection may last.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +54,7 @@ pub(super) struct Activity {
     begun: AtomicU64,
     ended: AtomicU64,
     tunnel: AtomicBool,
+    interim: Arc<Waiting>,
 }
 
 /// An answer on its way. The exchange has ended when it is dropped.
@@ -71,6 +76,10 @@ pub(super) struct TimedStream {
     begun: u64,
     reading: Deadline,
     sending: Option<Deadline>,
+    /// Whether the library has written anything in this exchange.
+    answered: bool,
+    /// Interim answers of which a part is sent, so that the rest comes before anything else.
+    interim: Bytes,
     _slot: Slot,
     /// Dropped with the socket, which whoever waits for its end sees.
     _open: oneshot::Sender<()>,
@@ -95,9 +104,9 @@ impl Times {
 }
 
 impl Activity {
-    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        Exchange(Arc::clone(self))
+    pub(super) fn begin(self: &Arc<Self>) -> (Exchange, Interim) {
+        let before = self.begun.fetch_add(1, Ordering::Relaxed);
+        (Exchange(Arc::clone(self)), self.interim.begin(before + 1))
     }
 
     fn is_busy(&self) -> bool {
@@ -173,8 +182,20 @@ impl TimedStream {
     ) -> (Self, oneshot::Receiver<()>) {
         let reading = Deadline::after(times.first_byte);
         let (open, closed) = oneshot::channel();
-        let phase = Phase::First;
-        (Self { stream, times, activity, phase, begun: 0, reading, sending: None, _slot: slot, _open: open }, closed)
+        let stream = Self {
+            stream,
+            times,
+            activity,
+            phase: Phase::First,
+            begun: 0,
+            reading,
+            sending: None,
+            answered: false,
+            interim: Bytes::new(),
+            _slot: slot,
+            _open: open,
+        };
+        (stream, closed)
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -194,8 +215,32 @@ impl TimedStream {
         if begun == self.begun && self.phase != Phase::Busy {
             return;
         }
+        self.answered &= begun == self.begun;
         self.begun = begun;
         self.enter(if self.activity.is_busy() { Phase::Busy } else { Phase::Idle });
+    }
+
+    /// Sends interim answers, if this is the place for it, and what is left of some in any case.
+    fn poll_interim(&mut self, cx: &mut Context<'_>, at_boundary: bool) -> Poll<io::Result<()>> {
+        if at_boundary && self.phase == Phase::Busy && !self.answered {
+            self.activity.interim.wakes(cx);
+            if self.interim.is_empty() {
+                self.interim = self.activity.interim.take().into();
+            }
+        }
+        while !self.interim.is_empty() {
+            let result = Pin::new(&mut self.stream).poll_write(cx, &self.interim);
+            let count = ready!(self.sent(cx, result))?;
+            self.interim.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Before the library writes: it is answering now.
+    fn poll_answering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.catch_up();
+        self.answered = true;
+        self.poll_interim(cx, false)
     }
 
     fn sent<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -223,6 +268,7 @@ impl AsyncRead for TimedStream {
 
 impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_answering(cx))?;
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.sent(cx, result)
     }
@@ -232,6 +278,7 @@ impl AsyncWrite for TimedStream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_answering(cx))?;
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.sent(cx, result)
     }
@@ -241,6 +288,8 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.catch_up();
+        ready!(self.poll_interim(cx, true))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -1,4 +1,5 @@
 use http::Uri;
+use proptest::prelude::*;
 
 use super::*;
 use crate::access::{Origin, Permission};
@@ -186,4 +187,61 @@ fn patterns_that_cannot_match_are_refused() {
     for text in ["/", "/**", "/a", "/a/", "/a/{b}/c/**"] {
         assert!(PathPattern::parse(text).is_ok(), "{text}");
     }
+}
+
+/// Texts that look like targets: much of what is special in a path, in any order.
+fn path_like() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        "[a-c.]{0,3}",
+        Just("..".to_owned()),
+        Just("%2e".to_owned()),
+        Just("%2F".to_owned()),
+        Just("%5c".to_owned()),
+        Just("%25".to_owned()),
+        Just("%c3%bc".to_owned()),
+        Just(";".to_owned()),
+        Just("\\".to_owned()),
+        Just("//".to_owned()),
+        "%[0-9a-fA-F]{2}",
+        "\\PC",
+    ];
+    prop::collection::vec(prop_oneof![part, Just("/".to_owned())], 0..12)
+        .prop_map(|parts| format!("/{}", parts.concat()))
+}
+
+proptest! {
+    /// What was matched is what is forwarded, whoever reads it next: a canonical path is its own canonical path, and has
+    /// nothing left that another reader could take for something else.
+    #[test]
+    fn a_canonical_path_has_one_reading(raw in path_like()) {
+        if let Ok(target) = Target::from_parts(&raw, None) {
+            let path = target.path().to_owned();
+            prop_assert_eq!(Target::from_parts(&path, None).map(|again| again.path().to_owned()), Ok(path.clone()));
+            prop_assert!(path.starts_with('/') && path.is_ascii() && !path.contains("//"));
+            prop_assert!(!path.contains(['\\', ';', '#', '?', '+', ' ']));
+            prop_assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
+            let lower = path.to_ascii_lowercase();
+            for odd in ["%2f", "%5c", "%00", "%2e", "%0a", "%0d", "%7f"] {
+                prop_assert!(!lower.contains(odd), "{} in {}", odd, path);
+            }
+        }
+    }
+
+    /// Taking a parameter out leaves the others byte for byte, in their order, and none of its own.
+    #[test]
+    fn a_parameter_that_was_taken_is_gone_and_the_others_are_not(
+        names in prop::collection::vec("(token|%74oken|to%6ben|tok|x|token2)", 0..6),
+        value in "[a-z%0-9=+]{0,6}",
+    ) {
+        let query = names.iter().map(|name| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+        let mut target = Target::from_parts("/", Some(&query)).expect("a query of plain characters");
+        let taken = target.take_parameter("token");
+        let others: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty() && !is_token(pair)).collect();
+        prop_assert_eq!(taken.len(), names.iter().filter(|name| is_token(name)).count());
+        prop_assert_eq!(target.query().unwrap_or_default(), others.join("&"));
+    }
+}
+
+fn is_token(pair: &str) -> bool {
+    matches!(pair.split('=').next(), Some("token" | "%74oken" | "to%6ben"))
 }

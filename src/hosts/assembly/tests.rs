@@ -1,5 +1,7 @@
 use std::time::Instant;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn assembly(clock: &Clock) -> Assembly {
@@ -131,5 +133,29 @@ async fn every_refusal_is_given_at_the_same_time() {
         assert_eq!(host.prove(token, &Presented::default()).await.map(|_| ()), Err(HostError::Refused));
         let taken = started.elapsed();
         assert!(taken >= REFUSAL_TIME && taken < REFUSAL_TIME * 3, "{taken:?}");
+    }
+}
+
+proptest! {
+    /// Nothing that a caller can send as a token makes the reader fail in another way than the one.
+    #[test]
+    fn any_bytes_are_a_token_that_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let host = assembly(&Clock::manual(Timestamp::from_secs(1_790_000_000)));
+        prop_assert!(host.open(&Secret::new(bytes.clone())).is_err());
+        prop_assert!(host.open(&Secret::from(faster_hex::hex_string(&bytes).as_str())).is_err());
+        prop_assert_eq!(claims::read(&bytes), Err(Refused));
+    }
+
+    /// One digit of a token's body garbles a block, and never gives another person.
+    #[test]
+    fn a_garbled_token_names_nobody_else(at in 32_usize..200, digit in 0_u8..16) {
+        let good = token(&[("tokenId", "t-1")]);
+        let mut bytes = good.expose().to_vec();
+        let at = at.min(bytes.len() - 1);
+        bytes[at] = b"0123456789abcdef"[usize::from(digit)];
+        let host = assembly(&Clock::manual(Timestamp::from_secs(1_790_000_000)));
+        if let Ok(opened) = host.open(&Secret::new(bytes)) {
+            prop_assert_eq!(Ok(opened.identity), host.open(&good).map(|good| good.identity));
+        }
     }
 }
