@@ -64,8 +64,7 @@ impl Waiting {
 
 impl Interim {
     /// The app's request, with an ear for interim answers to it.
-    pub(super) fn listening<B>(&self, outgoing: Request<B>) -> Request<B> {
-        let mut outgoing = outgoing;
+    pub(super) fn listening<B>(&self, mut outgoing: Request<B>) -> Request<B> {
         let interim = self.clone();
         hyper::ext::on_informational(&mut outgoing, move |answer| interim.offer(answer.status(), answer.headers()));
         outgoing
@@ -92,19 +91,19 @@ impl Interim {
 /// Nothing of it but the links of early hints (RFC 8297), which browsers act on. 100 is for us, who sent the body; 101 is an
 /// answer of its own.
 fn head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
-    let mut head = match status {
+    let mut bytes = match status {
         StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS => return Vec::new(),
         _ => format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default()).into_bytes(),
     };
     let links = headers.get_all(header::LINK).iter().filter(|_| status == StatusCode::EARLY_HINTS);
     for link in links {
         // A value that was parsed holds no line end.
-        head.extend_from_slice(b"link: ");
-        head.extend_from_slice(link.as_bytes());
-        head.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(b"link: ");
+        bytes.extend_from_slice(link.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
     }
-    head.extend_from_slice(b"\r\n");
-    head
+    bytes.extend_from_slice(b"\r\n");
+    bytes
 }
 
 #[cfg(test)]
