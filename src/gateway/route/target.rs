@@ -84,7 +84,7 @@ impl Target {
     }
 
     /// The decoded values of a query parameter, in order.
-    pub(in crate::gateway) fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         self.pairs().filter(move |(key, _)| key == name).filter_map(|(_, value)| decode_query(value))
     }
 
