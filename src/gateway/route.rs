@@ -237,7 +237,7 @@ fn segment_project(route: &RouteSpec, target: &Target) -> Option<ProjectKey> {
 fn query_project(name: &str, target: &Target) -> Option<ProjectKey> {
     let mut values = target.parameters(name);
     match (values.next(), values.next()) {
-        (Some(value), None) => canonical_project(&value),
+        (Some(value), None) => canonical_project(&value?),
         _ => None,
     }
 }
