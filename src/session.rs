@@ -14,6 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use moka::Expiry;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -119,7 +120,9 @@ impl Sessions {
     pub fn new(settings: SessionSettings) -> Result<Self, KeyError> {
         let SessionSettings { keys, idle, absolute, origin, clock } = settings;
         let sealer = Sealer::new(&keys, &origin)?;
-        let revoked = Cache::builder().max_capacity(MAX_REVOKED).expire_after(UntilItsEnd(clock.clone())).build();
+        // A full list gives up what was not asked for longest. The usual policy would turn the newest away instead.
+        let revoked = Cache::builder().max_capacity(MAX_REVOKED).eviction_policy(EvictionPolicy::lru());
+        let revoked = revoked.expire_after(UntilItsEnd(clock.clone())).build();
         Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked })
     }
 

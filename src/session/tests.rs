@@ -245,3 +245,24 @@ fn a_session_that_was_replaced_ends_a_moment_later_and_stays_ended() {
     let (name, value) = sent(&sessions, &other);
     assert_eq!(sessions.open(&name, &value), Ok(other));
 }
+
+#[test]
+fn the_newest_revocation_counts_however_often_older_ones_are_asked_for() {
+    let sessions = ours(&clock());
+    let base = begin(&sessions, "u1");
+    let numbered = |number: u64| SessionId([number.to_be_bytes(), [0; 8]].concat().try_into().expect("16 bytes"));
+    // One person who signs in again and again with the old cookie at hand ends a session each time, and shows it again.
+    for number in 0..MAX_REVOKED {
+        sessions.revoke(&Session { id: numbered(number), ..base.clone() });
+    }
+    for number in (0..MAX_REVOKED).flat_map(|number| [number; 3]) {
+        let _ = sessions.revoked.get(&numbered(number));
+    }
+    for subject in ["u2", "u3", "u4"] {
+        let session = begin(&sessions, subject);
+        let (name, value) = sent(&sessions, &session);
+        sessions.revoke(&session);
+        sessions.revoked.run_pending_tasks();
+        assert_eq!(sessions.open(&name, &value), Err(SessionError::Revoked), "{subject}");
+    }
+}
