@@ -86,6 +86,17 @@ fn a_quiet_connection_has_more_time_than_a_slow_head() {
     assert!(started.elapsed() < Duration::from_secs(1), "a head that stalls: {:?}", started.elapsed());
 }
 
+#[test]
+fn a_path_whose_one_spelling_cannot_be_sent_on_is_too_long() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).and("\n[limits]\nuri = \"64KiB\"\n").start();
+    let answer = gateway.ask("GET", &format!("/public/{}", "+".repeat(30_000)), &[]);
+    assert_eq!((answer.status, answer.code()), (414, "uri_too_long"));
+    let answer = gateway.ask("GET", &format!("/public/{}?{}", "+".repeat(10_000), "q".repeat(20_000)), &[]);
+    assert_eq!(answer.status, 200);
+    assert!(!gateway.output().contains("panicked"));
+}
+
 // UPS-06
 #[test]
 fn an_answer_that_nobody_takes_ends_on_both_sides() {
