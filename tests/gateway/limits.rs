@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Gateway, Setup, Token, Upstream, answer_with, connect, read_to_end, read_until, request};
+use crate::support::{Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_to_end, read_until, request};
 
 // DOS-08, DOS-09, DOS-10, TOK-22
 #[test]
@@ -84,6 +84,25 @@ fn a_quiet_connection_has_more_time_than_a_slow_head() {
     let started = Instant::now();
     read_to_end(&mut stream);
     assert!(started.elapsed() < Duration::from_secs(1), "a head that stalls: {:?}", started.elapsed());
+}
+
+#[test]
+fn a_body_that_trickles_is_let_go_also_when_its_pace_is_measured_over_less_than_a_second() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).and("\n[limits]\nbody = { idle = \"500ms\", min_rate = \"1KiB/s\" }\n").start();
+    let mut stream = connect(gateway.address);
+    stream.write_all(&request("POST", "/public/x", &gateway.host(), &["Content-Length: 1000"], b"")).expect("a head");
+    let mut reader = stream.try_clone().expect("a second handle");
+    let trickle = std::thread::spawn(move || {
+        while stream.write_all(b"x").is_ok() {
+            sleep(Duration::from_millis(100));
+        }
+    });
+    let started = Instant::now();
+    let answer = Answer::read(&read_to_end(&mut reader));
+    assert_eq!((answer.status, answer.code()), (408, "request_timeout"), "after {:?}", started.elapsed());
+    let _ = reader.shutdown(std::net::Shutdown::Both);
+    trickle.join().expect("no panic");
 }
 
 #[test]
