@@ -307,6 +307,7 @@ impl Beside {
     async fn start(config: &Config, parts: &Parts, drain: &watch::Receiver<Drain>) -> anyhow::Result<Self> {
         let mut beside = Self { admin: None, health: None, tasks: Vec::new() };
         let metrics = Metrics::install().context("metrics")?;
+        beside.tasks.push(tokio::spawn(metrics.clone().keep_small()));
         let deps = |token, listen| admin::AdminDeps {
             readiness: Arc::new(Readiness { hosts: parts.hosts.clone(), drain: drain.clone() }),
             invalidate: Arc::new(Invalidate(Arc::clone(&parts.grants))),

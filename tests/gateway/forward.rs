@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_until, request};
 
 /// Resident memory of a process, in KiB.
-fn memory(pid: u32) -> u64 {
+pub(super) fn memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
