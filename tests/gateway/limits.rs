@@ -86,6 +86,27 @@ fn a_quiet_connection_has_more_time_than_a_slow_head() {
     assert!(started.elapsed() < Duration::from_secs(1), "a head that stalls: {:?}", started.elapsed());
 }
 
+// DOS-07
+#[test]
+fn whoever_reaches_the_probes_can_hold_only_so_many_connections_for_so_long() {
+    let (upstream, health) = (Upstream::start(), crate::support::free_port());
+    let gateway = Setup::new(&upstream).and(&format!("\n[health]\nlisten = \"{health}\"\n")).start();
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).expect("a process").count();
+    let before = open();
+    let more = || open().saturating_sub(before);
+    // Answers that nobody reads: more of them than the buffers of a connection hold.
+    let many = request("GET", "/metrics", &health.to_string(), &["Connection: keep-alive"], b"").repeat(200_000);
+    let mut greedy = connect(health);
+    greedy.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    assert!(greedy.write_all(&many).is_err(), "it takes no more");
+    let others: Vec<_> = (0..400).map(|_| connect(health)).collect();
+    sleep(Duration::from_millis(500));
+    assert!((200..300).contains(&more()), "{} connections", more());
+    sleep(Duration::from_secs(11));
+    assert!(more() < 10, "{} connections", more());
+    drop(others);
+}
+
 #[test]
 fn a_body_that_trickles_is_let_go_also_when_its_pace_is_measured_over_less_than_a_second() {
     let upstream = Upstream::start();
