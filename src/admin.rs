@@ -19,12 +19,19 @@ use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::access::{Origin, TenantId};
 use crate::secret::Secret;
 
 /// Time for the head of a request; an operator's tools are not slow.
 const HEADER_TIME: Duration = Duration::from_secs(5);
+
+/// Time for a connection in all, whatever its caller sends or does not read; both listeners give short answers.
+const CONNECTION_TIME: Duration = Duration::from_secs(10);
+
+/// Connections at a time, so that whoever reaches a listener for probes cannot use up the file descriptors.
+const MAX_CONNECTIONS: usize = 256;
 
 /// The body of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -86,20 +93,24 @@ pub fn health_router(probes: Probes) -> Router {
         .with_state(probes)
 }
 
-/// Serves until the task is ended.
+/// Serves until the task is ended. Connections over the limit are closed at once.
 pub async fn serve(listener: TcpListener, router: Router) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let service = TowerToHyperService::new(router.clone());
         tokio::spawn(async move {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
-            if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+            let serving = builder.serve_connection(TokioIo::new(stream), service);
+            if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIME, serving).await {
                 tracing::debug!(event = "admin_connection", error = %error, "a connection ended");
             }
+            drop(place);
         });
     }
 }

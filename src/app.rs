@@ -303,6 +303,7 @@ impl Beside {
     async fn start(config: &Config, parts: &Parts, drain: &watch::Receiver<Drain>) -> anyhow::Result<Self> {
         let mut beside = Self { admin: None, health: None, tasks: Vec::new() };
         let metrics = Metrics::install().context("metrics")?;
+        beside.tasks.push(tokio::spawn(metrics.clone().keep_small()));
         let (hosts, drain) = (parts.hosts.clone(), drain.clone());
         let probes = Probes {
             readiness: Arc::new(move || readiness(&hosts, *drain.borrow())),

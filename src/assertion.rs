@@ -25,8 +25,11 @@ use crate::secret::Secret;
 /// The longest life of an assertion: it is made for one hop, not to be kept.
 pub const MAX_TTL: Duration = Duration::from_mins(1);
 
-/// Assertions that are kept for reuse.
-const CAPACITY: u64 = 50_000;
+/// Bytes of the assertions that are kept for reuse. One caller can ask for as many projects as there are names.
+const CAPACITY: u64 = 32 << 20;
+
+/// What the cache itself needs for one of them, about.
+const OVERHEAD: usize = 512;
 
 /// What assertions are made with.
 #[derive(Clone, Debug)]
@@ -107,7 +110,7 @@ impl Assertions {
         let jwks = json!({ "keys": keys.iter().map(|key| &key.jwk).collect::<Vec<_>>() }).to_string();
         let ttl = ttl.min(MAX_TTL);
         let signing = keys.swap_remove(0);
-        let signed = Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).build();
+        let signed = Cache::builder().max_capacity(CAPACITY).weigher(|_, kept| weight(kept)).time_to_live(ttl).build();
         Ok(Self { signing, jwks, generated, ttl, issuer: issuer.to_string(), audience, clock, random, signed })
     }
 
@@ -211,6 +214,11 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         token
     }
+}
+
+/// The claims are there twice: signed, and as the key.
+fn weight(signed: &Signed) -> u32 {
+    u32::try_from(signed.token.len() * 2 + OVERHEAD).unwrap_or(u32::MAX)
 }
 
 /// A new P-256 key as a PKCS#8 document.

@@ -14,6 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use moka::Expiry;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -34,6 +35,9 @@ const MAX_REVOKED: u64 = 200_000;
 
 /// How long a session that was replaced by a newer one goes on: requests that were sent with the old cookie are on their way.
 const REPLACED_GOES_ON: Duration = Duration::from_secs(30);
+
+/// How many sessions that took each other's place are looked at.
+const MAX_CHAIN: usize = 8;
 
 /// What the sessions of a gateway are made with.
 #[derive(Clone, Debug)]
@@ -112,6 +116,8 @@ pub struct Sessions {
 struct Ended {
     at: Timestamp,
     absolute_end: Timestamp,
+    /// Who took its place. It does not outlive that one.
+    successor: Option<SessionId>,
 }
 
 impl Sessions {
@@ -119,7 +125,9 @@ impl Sessions {
     pub fn new(settings: SessionSettings) -> Result<Self, KeyError> {
         let SessionSettings { keys, idle, absolute, origin, clock } = settings;
         let sealer = Sealer::new(&keys, &origin)?;
-        let revoked = Cache::builder().max_capacity(MAX_REVOKED).expire_after(UntilItsEnd(clock.clone())).build();
+        // A full list gives up what was not asked for longest. The usual policy would turn the newest away instead.
+        let revoked = Cache::builder().max_capacity(MAX_REVOKED).eviction_policy(EvictionPolicy::lru());
+        let revoked = revoked.expire_after(UntilItsEnd(clock.clone())).build();
         Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked })
     }
 
@@ -173,8 +181,7 @@ impl Sessions {
         if now >= session.idle_end || now >= session.absolute_end {
             return Err(SessionError::Expired);
         }
-        let ended = self.revoked.get(&session.id).is_some_and(|ended| now >= ended.at);
-        if ended { Err(SessionError::Revoked) } else { Ok(session) }
+        if self.has_ended(&session.id, now) { Err(SessionError::Revoked) } else { Ok(session) }
     }
 
     /// The session that a cookie was, whether or not it has ended. It proves nothing any more.
@@ -200,18 +207,32 @@ impl Sessions {
 
     /// Ends the session in this process, whoever holds its cookie.
     pub fn revoke(&self, session: &Session) {
-        self.end(session, self.clock.now());
+        self.end(session, self.clock.now(), None);
     }
 
-    /// Ends a session that has a successor, a moment later.
-    pub fn replace(&self, session: &Session) {
-        self.end(session, self.clock.now() + REPLACED_GOES_ON);
+    /// Ends a session that has a successor, a moment later, or with its successor if that is sooner.
+    pub fn replace(&self, session: &Session, successor: &Session) {
+        self.end(session, self.clock.now() + REPLACED_GOES_ON, Some(successor.id));
     }
 
-    /// What was ended before stays ended.
-    fn end(&self, session: &Session, at: Timestamp) {
-        let at = self.revoked.get(&session.id).map_or(at, |ended| ended.at.min(at));
-        self.revoked.insert(session.id, Ended { at, absolute_end: session.absolute_end });
+    /// What was ended before stays ended, and what was replaced before keeps its first end and successor.
+    fn end(&self, session: &Session, at: Timestamp, successor: Option<SessionId>) {
+        let ended = Ended { at, absolute_end: session.absolute_end, successor };
+        let before = self.revoked.get(&session.id).filter(|before| before.at <= at);
+        self.revoked.insert(session.id, before.unwrap_or(ended));
+    }
+
+    fn has_ended(&self, id: &SessionId, now: Timestamp) -> bool {
+        let mut next = Some(*id);
+        // A chain of renewals within one moment is short; who makes a long one loses the old end of it.
+        for _ in 0..MAX_CHAIN {
+            let Some(ended) = next.and_then(|id| self.revoked.get(&id)) else { return false };
+            if now >= ended.at {
+                return true;
+            }
+            next = ended.successor;
+        }
+        true
     }
 
     fn fill(&self, bytes: &mut [u8]) {

@@ -1,6 +1,7 @@
 //! Logs and metrics: one line and a few numbers per request.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -46,6 +47,9 @@ pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
 /// Seconds, from what a loopback hop costs to what a person gives up on.
 const BUCKETS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// How often the measurements of single requests are summed up.
+const SUM_UP: Duration = Duration::from_secs(1);
+
 /// The process's metrics in Prometheus' text form.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
@@ -67,9 +71,16 @@ impl Metrics {
 
     /// Everything, as `/metrics` shows it.
     pub fn render(&self) -> String {
-        // Histograms are summed up here; without a scrape they would grow.
         self.0.run_upkeep();
         self.0.render()
+    }
+
+    /// Sums up what was measured, again and again. Nobody may ever scrape, and until then each request would be kept.
+    pub async fn keep_small(self) {
+        loop {
+            tokio::time::sleep(SUM_UP).await;
+            self.0.run_upkeep();
+        }
     }
 }
 
@@ -156,7 +167,7 @@ pub fn log(record: &RequestRecord) {
     if record.status >= 500 && record.code.is_some() { line!(warn) } else { line!(info) }
 }
 
-fn millis(span: std::time::Duration) -> f64 {
+fn millis(span: Duration) -> f64 {
     // Microseconds are as fine as anybody reads.
     (span.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }

@@ -109,3 +109,18 @@ fn an_unfit_key_is_named_without_its_content() {
         assert!(!error.to_string().contains("hunter2"));
     }
 }
+
+#[test]
+fn what_one_caller_can_make_us_keep_is_bounded_in_bytes() {
+    let assertions = assertions(Vec::new(), &clock());
+    let permissions = (0..150).map(|n| Permission::new(&format!("{n:0>120}")).expect("a permission")).collect();
+    let effective = Effective { roles: Vec::new(), permissions };
+    let route = RouteName::new("/x").expect("a name");
+    for number in 0..1500 {
+        let project = ProjectKey::new(&number.to_string()).expect("a project");
+        assertions.sign(&principal(), &effective, Some(&project), &route, 1);
+    }
+    assertions.signed.run_pending_tasks();
+    let kept: u64 = assertions.signed.iter().map(|(_, signed)| signed.token.len() as u64).sum();
+    assert!((1 << 20..=CAPACITY).contains(&kept), "{kept} bytes");
+}

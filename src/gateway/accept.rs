@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use self::timed::{Activity, Answering, TimedStream, Times};
+use super::limiter::network;
 use super::{Gateway, Limits};
 
 mod timed;
@@ -67,6 +68,7 @@ impl Connections {
 
     /// `None` if there are too many already.
     fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Slot> {
+        let address = address.map(network);
         let mut open = self.lock();
         let here = address.and_then(|address| open.by_address.get(&address).copied()).unwrap_or(0);
         if open.total >= self.total || here >= self.per_address {
@@ -203,5 +205,24 @@ async fn rest_after(error: &io::Error) {
     if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         tracing::warn!(event = "accept", error = %error, "cannot take connections now");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subscriber_has_one_share_of_the_connections() {
+        let open = Mutex::default();
+        let connections = Arc::new(Connections { total: 5, per_address: 2, open });
+        let admit = |text: &str| connections.admit(Some(text.parse().expect("an address")));
+        let (one, two) = (admit("2001:db8::1"), admit("2001:db8::ffff:2"));
+        assert!(one.is_some() && two.is_some());
+        assert!(admit("2001:db8::3").is_none(), "a /64 is one subscriber's");
+        let others = (admit("2001:db8:0:1::1"), admit("192.0.2.1"), admit("192.0.2.2"));
+        assert!(others.0.is_some() && others.1.is_some() && others.2.is_some());
+        drop(one);
+        assert!(admit("2001:db8::4").is_some());
     }
 }

@@ -50,7 +50,7 @@ fn referring_page(headers: &HeaderMap, public: &Origin) -> Option<String> {
         return None;
     }
     let query = referer.split_once('?')?.1.split('#').next();
-    Target::from_parts("/", query).ok()?.parameters(CONTEXT_PARAMETER).next()
+    Target::from_parts("/", query).ok()?.parameters(CONTEXT_PARAMETER).next()?
 }
 
 /// The rule for every request that could carry a credential, asked before the credential is looked at.

@@ -221,8 +221,8 @@ impl Pace {
         if self.waited < self.idle {
             return Ok(());
         }
-        let least = self.min_rate.saturating_mul(self.waited.as_secs());
-        let enough = self.seen >= least;
+        let least = u128::from(self.min_rate).saturating_mul(self.waited.as_millis()) / 1000;
+        let enough = u128::from(self.seen) >= least;
         (self.seen, self.waited) = (0, Duration::ZERO);
         if enough { Ok(()) } else { Err(UploadError::TooSlow) }
     }

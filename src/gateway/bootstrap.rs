@@ -104,10 +104,10 @@ impl Gateway {
     /// A new session for a proven caller, in place of the one that this browser had for them; never an old one under a
     /// new name.
     pub(super) fn begin(&self, proof: Proof, live: &[Session], exchange: &mut Exchange) -> Session {
-        for replaced in live.iter().filter(|session| *session.principal() == proof.principal) {
-            self.sessions.replace(replaced);
-        }
         let session = self.sessions.begin(proof.principal, proof.confirmed.at, proof.first_seen, proof.ancestors);
+        for replaced in live.iter().filter(|old| old.principal() == session.principal()) {
+            self.sessions.replace(replaced, &session);
+        }
         exchange.identify(&self.sessions, &session);
         exchange.keep(&self.sessions.set_cookie(&session));
         session

@@ -47,12 +47,14 @@ pub(super) fn starts_like_ours(pair: &[u8]) -> bool {
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(';')).map(str::trim)
+    // Each by itself: a browser sends the app's cookies in UTF-8, and one of those must not hide ours.
+    let values = headers.get_all(header::COOKIE).iter();
+    let parts = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
+    parts.filter_map(|part| std::str::from_utf8(part).ok()).map(str::trim_ascii)
 }
 
 fn split(pair: &str) -> Option<(&str, &str)> {
-    pair.split_once('=').map(|(name, value)| (name.trim_end(), value.trim_start()))
+    pair.split_once('=').map(|(name, value)| (name.trim_ascii_end(), value.trim_ascii_start()))
 }
 
 fn is_ours(name: &str) -> bool {
@@ -73,6 +75,10 @@ mod tests {
         headers
     }
 
+    fn headers_of(value: &[u8]) -> HeaderMap {
+        HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_bytes(value).expect("a value"))])
+    }
+
     #[test]
     fn a_name_that_comes_twice_is_no_cookie() {
         let names = |values: &[&str]| ours(&headers(values)).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
@@ -83,6 +89,15 @@ mod tests {
         assert_eq!(names(&["__Host-vestibule.x=1; __Host-vestibule.x=2"]), [""; 0]);
         assert_eq!(names(&["__Host-vestibule.x=1", "__Host-vestibule.x=1"]), [""; 0]);
         assert_eq!(names(&["__Host-vestibule=1; x__Host-vestibule.x=1; =__Host-vestibule.x"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_cookie_of_the_app_that_is_not_ascii_hides_none_of_ours() {
+        for value in [&b"name=\xc3\xbc; __Host-vestibule.x=1"[..], b"__Host-vestibule.x=1; name=\xfc"] {
+            assert_eq!(ours(&headers_of(value)), [("__Host-vestibule.x".to_owned(), Secret::from("1"))], "{value:?}");
+        }
+        // A blank of another alphabet is part of a name that any page of a sub-domain may set.
+        assert_eq!(ours(&headers_of("\u{a0}__Host-vestibule.x=1".as_bytes())), []);
     }
 
     #[test]

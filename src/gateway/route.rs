@@ -54,6 +54,10 @@ pub struct RouteSpec {
     pub request_body: Option<u64>,
 }
 
+/// The most bytes of a canonical target, which can be three times as long as what came. The HTTP library sends no more than
+/// 64 KiB; the rest is for the app's path prefix.
+const MAX_CANONICAL: usize = 56 * 1024;
+
 /// Where a request goes.
 #[derive(Debug)]
 pub(super) enum Destination<'a> {
@@ -82,13 +86,15 @@ pub(super) fn check_head(head: &Parts, public: &Origin, limits: &Limits) -> Resu
 
 /// The target, or why it has none.
 pub(super) fn target(uri: &Uri, public: &Origin) -> Result<Target, Rejection> {
-    Target::parse(uri, public).map_err(|error| {
+    let target = Target::parse(uri, public).map_err(|error| {
         Rejection::MalformedRequest(match error {
             TargetError::Form => "a target that is no path on this origin",
             TargetError::Path => "a path without a safe reading",
             TargetError::Query => "a query with a character that no URL has",
         })
-    })
+    })?;
+    let length = target.path().len() + target.query().map_or(0, str::len);
+    if length > MAX_CANONICAL { Err(Rejection::UriTooLong) } else { Ok(target) }
 }
 
 /// Ours, or the app's.
@@ -237,7 +243,7 @@ fn segment_project(route: &RouteSpec, target: &Target) -> Option<ProjectKey> {
 fn query_project(name: &str, target: &Target) -> Option<ProjectKey> {
     let mut values = target.parameters(name);
     match (values.next(), values.next()) {
-        (Some(value), None) => canonical_project(&value),
+        (Some(value), None) => canonical_project(&value?),
         _ => None,
     }
 }

@@ -154,7 +154,7 @@ impl Assembly {
             return Err(self.refuse("workspace"));
         }
         let now = self.clock.now();
-        let first_seen = self.memory.first_seen(unsealed.name, now);
+        let first_seen = self.memory.first_seen(unsealed.body, now);
         let ended = claims.expires_at.is_some_and(|end| end <= now);
         if ended || now.since(first_seen) >= self.settings.max_token_age {
             return Err(self.refuse("age"));

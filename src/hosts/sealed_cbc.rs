@@ -32,6 +32,9 @@ pub(super) struct Unsealed {
     pub(super) sound: bool,
     /// SHA-256 of the decoded token: its one name, however it was spelled.
     pub(super) name: [u8; 32],
+    /// SHA-256 of all but the IV. Whoever holds a token can change letters of its first block by way of the IV, without
+    /// the key; all that come of it share this name.
+    pub(super) body: [u8; 32],
 }
 
 impl SealedCbc {
@@ -44,8 +47,7 @@ impl SealedCbc {
     /// Decrypts anything. A text that is no token is replaced by one of the same cost.
     pub(super) fn unseal(&self, token: &[u8]) -> Unsealed {
         let (mut bytes, well_formed) = decode(token);
-        let name = digest::digest(&digest::SHA256, &bytes);
-        let name = *name.as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes");
+        let (name, body) = (sha256(&bytes), sha256(&bytes[BLOCK..]));
         let iv: [u8; BLOCK] = *bytes.first_chunk().expect("`decode` gives three blocks or more");
         let mut plaintext = bytes.split_off(BLOCK);
         let mut mode = cbc::Decryptor::inner_iv_init(self.cipher.clone(), &iv.into());
@@ -55,7 +57,7 @@ impl SealedCbc {
         }
         let (length, padded) = unpadded(&plaintext);
         plaintext.truncate(length);
-        Unsealed { plaintext, sound: well_formed & padded, name }
+        Unsealed { plaintext, sound: well_formed & padded, name, body }
     }
 
     /// Encrypts, for hosts that are simulated and for tests.
@@ -64,6 +66,10 @@ impl SealedCbc {
         let sealed = mode.encrypt_padded_vec::<Pkcs7>(plaintext);
         faster_hex::hex_string(&[&iv[..], &sealed].concat())
     }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    *digest::digest(&digest::SHA256, bytes).as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes")
 }
 
 /// Hex in either case, whole blocks, at least two after the IV's. Anything else becomes zeros of about the same length.

@@ -235,13 +235,48 @@ fn a_session_that_was_replaced_ends_a_moment_later_and_stays_ended() {
     let sessions = ours(&clock);
     let (old, other) = (begin(&sessions, "u1"), begin(&sessions, "u2"));
     let (name, value) = sent(&sessions, &old);
-    sessions.replace(&old);
+    sessions.replace(&old, &begin(&sessions, "u1"));
     assert_eq!(sessions.open(&name, &value), Ok(old.clone()), "requests that are on their way");
     clock.advance(REPLACED_GOES_ON);
     assert_eq!(sessions.open(&name, &value), Err(SessionError::Revoked));
-    sessions.replace(&old);
+    sessions.replace(&old, &begin(&sessions, "u1"));
     assert_eq!(sessions.open(&name, &value), Err(SessionError::Revoked), "ended is ended");
     assert_eq!(sessions.recall(&name, &value), Some(old), "what it was can still be said");
     let (name, value) = sent(&sessions, &other);
     assert_eq!(sessions.open(&name, &value), Ok(other));
+}
+
+#[test]
+fn the_newest_revocation_counts_however_often_older_ones_are_asked_for() {
+    let sessions = ours(&clock());
+    let base = begin(&sessions, "u1");
+    let numbered = |number: u64| SessionId([number.to_be_bytes(), [0; 8]].concat().try_into().expect("16 bytes"));
+    // One person who signs in again and again with the old cookie at hand ends a session each time, and shows it again.
+    for number in 0..MAX_REVOKED {
+        sessions.revoke(&Session { id: numbered(number), ..base.clone() });
+    }
+    for number in (0..MAX_REVOKED).flat_map(|number| [number; 3]) {
+        let _ = sessions.revoked.get(&numbered(number));
+    }
+    for subject in ["u2", "u3", "u4"] {
+        let session = begin(&sessions, subject);
+        let (name, value) = sent(&sessions, &session);
+        sessions.revoke(&session);
+        sessions.revoked.run_pending_tasks();
+        assert_eq!(sessions.open(&name, &value), Err(SessionError::Revoked), "{subject}");
+    }
+}
+
+#[test]
+fn a_session_that_was_replaced_ends_with_its_successor() {
+    let sessions = ours(&clock());
+    let chain: Vec<Session> = (0..3).map(|_| begin(&sessions, "u1")).collect();
+    chain.windows(2).for_each(|pair| sessions.replace(&pair[0], &pair[1]));
+    let opened = || -> Vec<bool> {
+        let cookies = chain.iter().map(|session| sent(&sessions, session));
+        cookies.map(|(name, value)| sessions.open(&name, &value).is_ok()).collect()
+    };
+    assert_eq!(opened(), [true; 3], "requests that are on their way");
+    sessions.revoke(&chain[2]);
+    assert_eq!(opened(), [false; 3]);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_until, request};
 
 /// Resident memory of a process, in KiB.
-fn memory(pid: u32) -> u64 {
+pub(super) fn memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
@@ -343,4 +343,40 @@ fn a_path_prefix_stands_before_every_path() {
     let gateway = Setup::before(&format!("http://{}/base/", upstream.address)).start();
     gateway.ask("GET", "/public/x?y", &[]);
     assert_eq!(upstream.last().line(), "GET /base/public/x?y HTTP/1.1");
+}
+
+/// An app that answers each head that it finds and takes no notice of lengths, as some do where they expect no body.
+fn app_that_ignores_bodies() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let answer_all = |mut stream: std::net::TcpStream| {
+        let (mut unread, mut part) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = stream.read(&mut part) {
+            unread.extend_from_slice(&part[..count]);
+            while let Some(end) = unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head: Vec<u8> = unread.drain(..end + 4).collect();
+                let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+                let length = line.len();
+                answer_with(&mut stream, &format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{line}"));
+            }
+        }
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer_all(stream));
+        }
+    });
+    address
+}
+
+// SMG-10
+#[test]
+fn the_answer_to_a_request_hidden_in_a_body_of_a_get_reaches_nobody() {
+    let gateway = Setup::before(&format!("http://{}", app_that_ignores_bodies())).start();
+    let hidden = b"GET /public/hidden HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (round, method) in ["GET", "OPTIONS"].into_iter().cycle().take(60).enumerate() {
+        gateway.send(method, "/public/x", &[], hidden);
+        let answer = gateway.ask("GET", &format!("/public/{round}"), &[]);
+        assert_eq!(answer.text(), format!("GET /public/{round} HTTP/1.1"));
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Gateway, Setup, Token, Upstream, answer_with, connect, read_to_end, read_until, request};
+use crate::support::{Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_to_end, read_until, request};
 
 // DOS-08, DOS-09, DOS-10, TOK-22
 #[test]
@@ -84,6 +84,57 @@ fn a_quiet_connection_has_more_time_than_a_slow_head() {
     let started = Instant::now();
     read_to_end(&mut stream);
     assert!(started.elapsed() < Duration::from_secs(1), "a head that stalls: {:?}", started.elapsed());
+}
+
+// DOS-07
+#[test]
+fn whoever_reaches_the_probes_can_hold_only_so_many_connections_for_so_long() {
+    let (upstream, health) = (Upstream::start(), crate::support::free_port());
+    let gateway = Setup::new(&upstream).and(&format!("\n[health]\nlisten = \"{health}\"\n")).start();
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).expect("a process").count();
+    let before = open();
+    let more = || open().saturating_sub(before);
+    // Answers that nobody reads: more of them than the buffers of a connection hold.
+    let many = request("GET", "/metrics", &health.to_string(), &["Connection: keep-alive"], b"").repeat(200_000);
+    let mut greedy = connect(health);
+    greedy.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    assert!(greedy.write_all(&many).is_err(), "it takes no more");
+    let others: Vec<_> = (0..400).map(|_| connect(health)).collect();
+    sleep(Duration::from_millis(500));
+    assert!((200..300).contains(&more()), "{} connections", more());
+    sleep(Duration::from_secs(11));
+    assert!(more() < 10, "{} connections", more());
+    drop(others);
+}
+
+#[test]
+fn a_body_that_trickles_is_let_go_also_when_its_pace_is_measured_over_less_than_a_second() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).and("\n[limits]\nbody = { idle = \"500ms\", min_rate = \"1KiB/s\" }\n").start();
+    let mut stream = connect(gateway.address);
+    stream.write_all(&request("POST", "/public/x", &gateway.host(), &["Content-Length: 1000"], b"")).expect("a head");
+    let mut reader = stream.try_clone().expect("a second handle");
+    let trickle = std::thread::spawn(move || {
+        while stream.write_all(b"x").is_ok() {
+            sleep(Duration::from_millis(100));
+        }
+    });
+    let started = Instant::now();
+    let answer = Answer::read(&read_to_end(&mut reader));
+    assert_eq!((answer.status, answer.code()), (408, "request_timeout"), "after {:?}", started.elapsed());
+    let _ = reader.shutdown(std::net::Shutdown::Both);
+    trickle.join().expect("no panic");
+}
+
+#[test]
+fn a_path_whose_one_spelling_cannot_be_sent_on_is_too_long() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).and("\n[limits]\nuri = \"64KiB\"\n").start();
+    let answer = gateway.ask("GET", &format!("/public/{}", "+".repeat(30_000)), &[]);
+    assert_eq!((answer.status, answer.code()), (414, "uri_too_long"));
+    let answer = gateway.ask("GET", &format!("/public/{}?{}", "+".repeat(10_000), "q".repeat(20_000)), &[]);
+    assert_eq!(answer.status, 200);
+    assert!(!gateway.output().contains("panicked"));
 }
 
 // UPS-06

@@ -71,6 +71,22 @@ fn a_used_up_quota_is_an_outage() {
 }
 
 #[test]
+fn people_who_keep_trying_in_an_outage_do_not_use_up_the_quota() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream)
+        .with("[session]", "revalidate = \"1s\"\noutage_grace = \"1h\"\n\n[session]")
+        .with("per_month = 1000000", "per_month = 100")
+        .start();
+    let cookie = gateway.sign_in(&Token::client());
+    thread::sleep(Duration::from_millis(1300));
+    gateway.platform.fail_with(503);
+    assert!((0..200).all(|_| gateway.own("GET", "/open", &cookie).status == 200), "within the grace");
+    assert_eq!(gateway.present(&Token::staff().sealed()).code(), "host_unavailable");
+    let asked = gateway.platform.seen().len();
+    assert!(asked < 40, "{asked} calls");
+}
+
+#[test]
 fn tokens_that_differ_in_their_id_only_do_not_use_up_the_quota() {
     let upstream = Upstream::start();
     let gateway = Setup::new(&upstream).and("\n[limits]\ntoken_failures = \"1000/1m\"\n").start();

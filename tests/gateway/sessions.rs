@@ -86,6 +86,19 @@ fn logout_ends_every_copy_of_the_cookie() {
 
 // SES-06, SES-03
 #[test]
+fn logout_ends_the_session_that_was_renewed_a_moment_before() {
+    let (gateway, _upstream) = gateway();
+    let old = gateway.sign_in(&Token::client());
+    let fresh = Token::client().with("tokenId", "t-fresh").sealed();
+    let new = gateway.framed(&format!("/open?token={fresh}"), &[&format!("Cookie: {old}")]).cookie();
+    assert_eq!(gateway.own("GET", "/open", &old).status, 200, "requests that are on their way");
+    assert_eq!(gateway.own("POST", "/.vestibule/logout", &new).status, 204);
+    for cookie in [&new, &old] {
+        assert_eq!(gateway.own("GET", "/open", cookie).code(), "session_expired");
+    }
+}
+
+#[test]
 fn keys_rotate_over_restarts_and_cookies_stay_where_they_belong() {
     let upstream = Upstream::start();
     let first = Gateway::new(&upstream);

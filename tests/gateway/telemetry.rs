@@ -1,6 +1,13 @@
 //! What the process says about itself, and what it never says.
 
-use crate::support::{ADMIN_TOKEN, API_KEY, CLIENT, Gateway, SESSION_KEY, STAFF, Token, Upstream};
+use std::io::{Read as _, Write as _};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::forward::memory;
+use crate::support::{
+    ADMIN_TOKEN, API_KEY, CLIENT, Gateway, SESSION_KEY, STAFF, Setup, Token, Upstream, connect, read_until, request,
+};
 
 // LOG-02
 #[test]
@@ -146,4 +153,28 @@ fn metrics_count_by_route_and_never_by_person() {
     for private in [CLIENT, STAFF, "secret-path", "INVENTED"] {
         assert!(!metrics.contains(private), "{private}");
     }
+}
+
+// PRC-17
+#[test]
+fn what_nobody_scrapes_does_not_pile_up() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).with("level = \"trace\"", "level = \"error\"").start();
+    let one = request("GET", "/nowhere", &gateway.host(), &["Connection: keep-alive"], b"");
+    let mut stream = connect(gateway.address);
+    stream.write_all(&one).expect("sent");
+    let length = read_until(&mut stream, b"\"Not Found\"}").len();
+    let (many, mut answers) = (one.repeat(50), vec![0; length * 50]);
+    let mut ask_and_rest = || {
+        for _ in 0..400 {
+            stream.write_all(&many).expect("sent");
+            stream.read_exact(&mut answers).expect("as many answers of the same length");
+        }
+        sleep(Duration::from_millis(1300));
+    };
+    ask_and_rest();
+    let before = memory(gateway.pid());
+    (0..4).for_each(|_| ask_and_rest());
+    let grown = memory(gateway.pid()).saturating_sub(before);
+    assert!(grown < 1024, "{grown} KiB in 80,000 requests");
 }

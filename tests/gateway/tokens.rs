@@ -211,6 +211,19 @@ fn a_token_is_accepted_for_a_while_after_its_first_sight() {
     assert_eq!(gateway.present(&token.to_uppercase()).code(), "token_invalid", "another spelling is the same token");
 }
 
+#[test]
+fn a_token_with_a_changed_iv_is_as_old_as_the_token_it_came_from() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).with("[session]", "max_token_age = \"1s\"\n\n[session]").start();
+    let token = Token::client().sealed();
+    assert_eq!(gateway.present(&token).status, 303);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    // Byte 13 of `{"clientId":"aaa` in upper case: the same person, by another token that needs no key.
+    let byte = u8::from_str_radix(&token[26..28], 16).expect("hex") ^ 0x20;
+    let changed = format!("{}{byte:02x}{}", &token[..26], &token[28..]);
+    assert_eq!(gateway.present(&changed).code(), "token_invalid");
+}
+
 // TOK-19
 #[test]
 fn an_address_in_a_token_is_never_followed() {

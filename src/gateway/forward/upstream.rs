@@ -81,6 +81,8 @@ pub(in crate::gateway) struct Lease {
     sender: SendRequest<Upload>,
     idle: Arc<Mutex<Vec<Idle>>>,
     upload: Option<Arc<Progress>>,
+    /// A request with a body where none belongs: an app that ignores it reads it as the next request.
+    doubtful: bool,
     /// Whether it has already served a request, and so may have been closed by the app without our knowing.
     pub(super) reused: bool,
 }
@@ -110,7 +112,7 @@ impl Upstream {
     /// An idle connection if there is one, else a new one.
     pub(super) async fn lease(&self) -> io::Result<Lease> {
         while let Some(sender) = self.pop() {
-            let mut lease = Lease { sender, idle: Arc::clone(&self.idle), upload: None, reused: true };
+            let mut lease = Lease { sender, idle: Arc::clone(&self.idle), upload: None, doubtful: false, reused: true };
             // The connection's own task may still be tidying up after the last answer, or have found it closed.
             if lease.sender.ready().await.is_ok() {
                 return Ok(lease);
@@ -147,7 +149,7 @@ impl Upstream {
                 tracing::debug!(event = "upstream_connection", error = %error, "a connection to the app ended");
             }
         });
-        Ok(Lease { sender, idle: Arc::clone(&self.idle), upload: None, reused: false })
+        Ok(Lease { sender, idle: Arc::clone(&self.idle), upload: None, doubtful: false, reused: false })
     }
 
     fn pop(&self) -> Option<SendRequest<Upload>> {
@@ -166,6 +168,7 @@ impl Lease {
     /// Sends the request and waits for the head of the answer.
     pub(super) async fn send(mut self, request: Request<Upload>) -> Attempt {
         self.upload = request.body().progress();
+        self.doubtful = self.upload.is_some() && request.method().is_safe();
         let reused = self.reused;
         match self.sender.try_send_request(request).await {
             Ok(answer) => Attempt::Answered(answer, self),
@@ -177,9 +180,10 @@ impl Lease {
     }
 
     /// Returns the connection to the pool, if the request went out in full: an answer that came before the end of its
-    /// request leaves bytes behind that the app could read as another request.
+    /// request leaves bytes behind that the app could read as another request, and the answer to that one would be somebody
+    /// else's.
     pub(in crate::gateway) fn give_back(self) {
-        if self.sender.is_closed() || self.upload.is_some_and(|upload| !upload.is_done()) {
+        if self.sender.is_closed() || self.doubtful || self.upload.is_some_and(|upload| !upload.is_done()) {
             return;
         }
         let mut idle = lock(&self.idle);

@@ -83,9 +83,10 @@ impl Target {
         self.path.split('/').filter(|segment| !segment.is_empty())
     }
 
-    /// The decoded values of a query parameter, in order.
-    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
-        self.pairs().filter(move |(key, _)| key == name).filter_map(|(_, value)| decode_query(value))
+    /// The decoded values of a query parameter, in order; `None` for one that cannot be decoded here, which the app may
+    /// still read in its own way.
+    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Option<String>> + 'a {
+        self.pairs().filter(move |(key, _)| key == name).map(|(_, value)| decode_query(value))
     }
 
     /// Takes every parameter of this name out of the query, leaving the others byte for byte, and returns their raw

@@ -146,6 +146,10 @@ fn a_project_parameter_must_be_there_exactly_once() {
     for text in ["/files", "/files?p=a&p=b", "/files?p=", "/files?p=a&%70=b", "/files?p=a%2Fb"] {
         assert_eq!(find(text), Err(NoRoute::Project), "{text}");
     }
+    // No UTF-8 here, but "é" to an app that reads Latin-1: it counts as a second value all the same.
+    for text in ["/files?p=a&p=%E9", "/files?p=%E9&p=a", "/files?p=a&p=%zz", "/files?p=%E9"] {
+        assert_eq!(find(text), Err(NoRoute::Project), "{text}");
+    }
 }
 
 #[test]

@@ -33,6 +33,12 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// What the month of the budget is taken to be.
 const MONTH: Duration = Duration::from_hours(30 * 24);
 
+/// Calls in a row that may come to nothing. After that, one at a time finds out whether the platform answers again: an outage
+/// with people who keep trying must not use up the month.
+const MAX_IN_VAIN: u32 = 20;
+/// The time between two of those.
+const BETWEEN_TRIES: Duration = Duration::from_secs(30);
+
 /// Why there is no answer to work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiError {
@@ -103,6 +109,9 @@ struct Budget {
     next: Instant,
     month_began: Instant,
     this_month: u32,
+    /// Calls since the last answer.
+    in_vain: u32,
+    last_try: Instant,
 }
 
 impl Api {
@@ -114,7 +123,7 @@ impl Api {
         let connector = builder.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
         let now = Instant::now();
-        let budget = Mutex::new(Budget { limits, next: now, month_began: now, this_month: 0 });
+        let budget = Mutex::new(Budget::new(limits, now));
         let base = base.trim_end_matches('/').to_owned();
         let http = ServiceBuilder::new().concurrency_limit(CONCURRENCY).retry(OnceMore { left: true }).service(client);
         Ok(Self { http, base, key, host, budget })
@@ -141,9 +150,12 @@ impl Api {
         token_id: Option<&str>,
     ) -> Result<T, ApiError> {
         let result = match self.turn().await {
-            Ok(()) => tokio::time::timeout(CALL_TIME, self.call(path, tenant, token_id))
-                .await
-                .unwrap_or(Err(ApiError::Unavailable)),
+            Ok(()) => {
+                let call = tokio::time::timeout(CALL_TIME, self.call(path, tenant, token_id)).await;
+                let result = call.unwrap_or(Err(ApiError::Unavailable));
+                self.budget().note(!matches!(result, Err(ApiError::Unavailable)));
+                result
+            }
             Err(exhausted) => Err(exhausted),
         };
         let word = match &result {
@@ -189,12 +201,14 @@ impl Api {
 
     /// Waits for a place in the budget; an exhausted one is an outage and never a no.
     async fn turn(&self) -> Result<(), ApiError> {
-        let wait = {
-            let mut budget = self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            budget.take(Instant::now()).ok_or(ApiError::Unavailable)?
-        };
+        let wait = self.budget().take(Instant::now()).ok_or(ApiError::Unavailable)?;
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+
+    fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {
+        // Counts are whole between any two statements that hold the lock.
+        self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -213,6 +227,15 @@ impl<T> Policy<Request<Empty<Bytes>>, T, LegacyError> for OnceMore {
 }
 
 impl Budget {
+    const fn new(limits: ApiBudget, now: Instant) -> Self {
+        Self { limits, next: now, month_began: now, this_month: 0, in_vain: 0, last_try: now }
+    }
+
+    /// Whether a call was answered, be it with a no.
+    const fn note(&mut self, answered: bool) {
+        self.in_vain = if answered { 0 } else { self.in_vain.saturating_add(1) };
+    }
+
     /// How long to wait before the call, or `None` if it cannot be made.
     fn take(&mut self, now: Instant) -> Option<Duration> {
         if now.duration_since(self.month_began) >= MONTH {
@@ -224,9 +247,11 @@ impl Budget {
         let earliest = now.checked_sub(burst).unwrap_or(now);
         let turn = self.next.max(earliest);
         let wait = turn.saturating_duration_since(now);
-        if self.this_month >= self.limits.per_month || wait > MAX_WAIT {
+        let rests = self.in_vain >= MAX_IN_VAIN && now.duration_since(self.last_try) < BETWEEN_TRIES;
+        if self.this_month >= self.limits.per_month || wait > MAX_WAIT || rests {
             return None;
         }
+        self.last_try = now;
         self.this_month += 1;
         self.next = turn + interval;
         Some(wait)
@@ -241,7 +266,7 @@ mod tests {
     fn a_budget_allows_a_burst_then_spreads_then_stops() {
         let now = Instant::now();
         let limits = ApiBudget { per_second: 5, per_month: 17 };
-        let mut budget = Budget { limits, next: now, month_began: now, this_month: 0 };
+        let mut budget = Budget::new(limits, now);
         let later = now + Duration::from_secs(10);
         let waits: Vec<_> = (0..17).map(|_| budget.take(later).map(|wait| wait.as_millis())).collect();
         assert_eq!(waits[..6], [Some(0), Some(0), Some(0), Some(0), Some(0), Some(200)]);
@@ -251,5 +276,23 @@ mod tests {
         assert!(budget.take(later + Duration::from_secs(70)).is_some());
         assert_eq!(budget.take(later + Duration::from_secs(80)), None, "the month's calls are used up");
         assert!(budget.take(now + MONTH).is_some());
+    }
+
+    #[test]
+    fn calls_that_come_to_nothing_become_few_until_one_is_answered() {
+        let mut now = Instant::now();
+        let mut budget = Budget::new(ApiBudget { per_second: 5, per_month: 8000 }, now);
+        let mut ask = |budget: &mut Budget, answered| {
+            now += Duration::from_secs(1);
+            let asked = budget.take(now).is_some();
+            if asked {
+                budget.note(answered);
+            }
+            asked
+        };
+        let asked = (0..3600).filter(|_| ask(&mut budget, false)).count();
+        assert!((130..=150).contains(&asked), "{asked} in an hour");
+        assert!((0..30).any(|_| ask(&mut budget, true)), "it is found out that the platform answers again");
+        assert!((0..100).all(|_| ask(&mut budget, true)));
     }
 }

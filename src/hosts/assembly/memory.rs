@@ -47,9 +47,9 @@ impl Memory {
         }
     }
 
-    /// When the token of this name was presented first: now, unless it was before.
-    pub(super) fn first_seen(&self, name: [u8; 32], now: Timestamp) -> Timestamp {
-        self.first_seen.get_with(name, || now)
+    /// When a token of this body was presented first: now, unless it was before.
+    pub(super) fn first_seen(&self, body: [u8; 32], now: Timestamp) -> Timestamp {
+        self.first_seen.get_with(body, || now)
     }
 
     /// A token id belongs to the ids that it was first seen with, and a workspace that has sent one always sends one.
