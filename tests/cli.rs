@@ -12,8 +12,12 @@ use crate::support::{
     read_until, request,
 };
 
+fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_vestibule")
+}
+
 fn vestibule(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vestibule"))
+    Command::new(binary())
         .args(arguments)
         .env_clear()
         .env("ASSEMBLY_API_KEY", API_KEY)
@@ -146,6 +150,25 @@ fn healthcheck_knows_whether_the_process_lives() {
 }
 
 #[test]
+fn serve_takes_the_open_files_that_it_may_have_and_says_if_they_are_few() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::new(&upstream);
+    gateway.terminate();
+    let file = gateway.folder().join("vestibule.toml");
+    let serve = |limits: &str| {
+        let script = format!("{limits}; exec timeout --signal=TERM 1 {} serve -c {}", binary(), file.display());
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]).env("ASSEMBLY_API_KEY", API_KEY).env("SESSION_KEY", SESSION_KEY);
+        command.env("ADMIN_TOKEN", SESSION_KEY).env("VESTIBULE__LIMITS__CONNECTIONS__TOTAL", "1000");
+        text(&command.output().expect("bash runs"))
+    };
+    let few = serve("ulimit -Hn 100");
+    assert!(few.contains("\"allowed\":100") && few.contains("\"wanted\":2000"), "{few}");
+    let raised = serve("ulimit -Hn 5000; ulimit -Sn 100");
+    assert!(raised.contains("\"event\":\"ready\"") && !raised.contains("\"wanted\""), "{raised}");
+}
+
+#[test]
 fn completions_and_help_name_every_command() {
     let help = text(&vestibule(&["--help"]));
     let completions = text(&vestibule(&["completions", "bash"]));
@@ -180,7 +203,7 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let port = free_pair();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
+        let mut child = Command::new(binary())
             .args(["demo", "--port", &port.to_string()])
             .env_clear()
             .stdout(Stdio::piped())

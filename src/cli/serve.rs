@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::ConfigFile;
@@ -20,9 +21,26 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.file.load()?;
     telemetry::init_logging(config.telemetry.format, &config.telemetry.level)?;
+    allow_open_files(config.limits.connections_total);
     // Beside the path only: the admin listener, host probes and signals. Requests have workers of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config))
+}
+
+/// Takes as many open files as the system allows: each connection is one, and the app's side of it another.
+fn allow_open_files(connections: usize) {
+    let most = getrlimit(Resource::Nofile).maximum;
+    // Where this is not allowed, what there is has to do; the limit is looked at again below.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(2);
+    if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(
+            event = "start",
+            allowed,
+            wanted,
+            "this process may have fewer open files than [limits] connections.total needs; raise its limit or lower that"
+        );
+    }
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -138,8 +139,8 @@ async fn connection(
     builder: Arc<http1::Builder>,
     mut drain: watch::Receiver<Drain>,
 ) {
-    // Small answers must not wait for a full segment; a socket that cannot do this is about to fail anyway.
-    let _ = stream.set_nodelay(true);
+    // A socket that cannot do this is about to fail anyway.
+    let _ = prepare(&stream);
     let activity = Arc::<Activity>::default();
     let (stream, closed) = TimedStream::new(stream, Times::of(&gateway.limits), Arc::clone(&activity), slot);
     let service = service_fn(move |request| {
@@ -158,6 +159,14 @@ async fn connection(
     }
     // A tunnel goes on without the HTTP connection that it began as. The sender is dropped, never used.
     let _ = closed.await;
+}
+
+/// Small answers do not wait for a full segment. A caller that vanished without a word is noticed after two minutes, also where
+/// nothing is being sent: behind an event stream or a tunnel that is silent.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let probes = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
+    SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(4))
 }
 
 /// Serves until the caller goes, or until what is running at the drain has its answer.

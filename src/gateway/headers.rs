@@ -5,7 +5,7 @@ use http::header::{self, HeaderName};
 
 /// Fields that speak for the caller or about the path in front of the app: built anew or left out, never copied.
 /// Spelled with `-`; see [`spelling`].
-const RESERVED: [&str; 21] = [
+const RESERVED: [&str; 20] = [
     "authorization",
     "content-length",
     "expect",
@@ -24,14 +24,13 @@ const RESERVED: [&str; 21] = [
     "x-http-method-override",
     "x-http-path",
     "x-method-override",
-    "x-original-url",
     "x-real-ip",
     "x-request-id",
     "x-rewrite-url",
 ];
 
 /// The same, for all fields that begin so.
-const RESERVED_PREFIXES: [&str; 4] = ["x-vestibule-", "x-forwarded-", "x-envoy-", "proxy-"];
+const RESERVED_PREFIXES: [&str; 5] = ["x-vestibule-", "x-original-", "x-forwarded-", "x-envoy-", "proxy-"];
 
 /// Fields that describe one connection (RFC 9110 §7.6.1).
 pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {

@@ -83,6 +83,23 @@ fn the_apps_answers_are_made_to_live_in_the_frame() {
 }
 
 #[test]
+fn what_is_about_somebody_is_kept_by_no_shared_cache() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::new(&upstream);
+    let cookie = gateway.sign_in(&Token::client());
+    assert_eq!(gateway.own("GET", "/open", &cookie).header("cache-control"), "private");
+    assert_eq!(
+        gateway.ask("GET", "/public/x", &[]).header("cache-control"),
+        "",
+        "what is about nobody is the app's matter"
+    );
+    let upstream = Upstream::answering("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 0\r\n\r\n");
+    let gateway = Gateway::new(&upstream);
+    let cookie = gateway.sign_in(&Token::client());
+    assert_eq!(gateway.own("GET", "/open", &cookie).header("cache-control"), "max-age=60");
+}
+
+#[test]
 fn a_preview_looks_and_changes_nothing_unless_it_may() {
     let upstream = Upstream::start();
     let gateway = Gateway::new(&upstream);

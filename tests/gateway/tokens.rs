@@ -200,6 +200,27 @@ fn a_new_session_asks_whether_its_token_lives_and_a_renewal_does_not() {
 }
 
 #[test]
+fn a_company_in_the_token_of_staff_exists_and_is_one_of_theirs() {
+    let (gateway, upstream) = gateway();
+    let staff = |company: &str, id: &str| Token::staff().with("companyId", company).with("tokenId", id);
+    let cookie = gateway.sign_in(&staff(COMPANY, "t-1"));
+    gateway.own("GET", "/open", &cookie);
+    assert_eq!(upstream.last().value("x-vestibule-organization"), COMPANY);
+    assert_eq!(gateway.present(&staff(TENANT, "t-2").sealed()).code(), "token_invalid", "no such company");
+
+    let (limited, _upstream) = self::gateway();
+    limited.platform.limit_staff_to(&[TENANT]);
+    assert_eq!(limited.present(&staff(COMPANY, "t-1").sealed()).code(), "token_invalid", "not one of theirs");
+    assert_eq!(limited.present(&staff(TENANT, "t-2").sealed()).status, 303);
+    let preview = Token::preview();
+    assert_eq!(limited.present(&preview.sealed()).code(), "token_invalid", "a client of another company");
+    let anywhere = Token::of(&[("internalUserId", STAFF), ("clientId", CLIENT), ("workspaceId", TENANT)]);
+    assert_eq!(limited.present(&anywhere.with("tokenId", "t-3").sealed()).code(), "token_invalid");
+    limited.platform.limit_staff_to(&[COMPANY]);
+    assert_eq!(limited.present(&preview.with("tokenId", "t-4").sealed()).status, 303);
+}
+
+#[test]
 fn a_token_is_accepted_for_a_while_after_its_first_sight() {
     let upstream = Upstream::start();
     let gateway = Setup::new(&upstream).with("[session]", "max_token_age = \"1s\"\n\n[session]").start();

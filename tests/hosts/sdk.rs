@@ -92,7 +92,8 @@ fn questions(platform: &Platform) -> BTreeSet<(String, String)> {
 fn the_gateway_asks_the_platform_what_the_sdk_asks() {
     let without_id =
         Token::of(&[("internalUserId", STAFF), ("clientId", CLIENT), ("companyId", COMPANY), ("workspaceId", TENANT)]);
-    for token in [without_id, Token::client(), Token::staff(), Token::preview()] {
+    let in_company = Token::staff().with("companyId", COMPANY);
+    for token in [without_id, Token::client(), Token::staff(), in_company, Token::preview()] {
         let platform = Platform::start();
         let base = format!("http://{}", platform.address());
         let answers = script_json("call.mjs", &[&base, API_KEY, &token.sealed()]);

@@ -25,6 +25,8 @@ struct State {
     failing: AtomicU16,
     /// People who do not exist any more.
     gone: Mutex<Vec<String>>,
+    /// The companies that staff are limited to.
+    limited_to: Mutex<Option<Vec<String>>>,
     /// Accepts any token id, as a platform that checks none.
     careless: AtomicBool,
     slow: AtomicBool,
@@ -65,6 +67,11 @@ impl Platform {
 
     pub(crate) fn delete(&self, person: &str) {
         self.state.gone.lock().expect("no panic").push(person.to_owned());
+    }
+
+    pub(crate) fn limit_staff_to(&self, companies: &[&str]) {
+        let companies = companies.iter().map(|id| (*id).to_owned()).collect();
+        *self.state.limited_to.lock().expect("no panic") = Some(companies);
     }
 
     pub(crate) fn be_careless(&self) {
@@ -108,7 +115,12 @@ fn respond(seen: &Seen, state: &State) -> (u16, String) {
             (200, format!(r#"{{"id":"{CLIENT}","object":"client","givenName":"Ünal","familyName":"A\r\nX-Evil: 1","email":"c@example.com","companyId":"{COMPANY}","companyIds":["{COMPANY}"],"status":"active"}}"#).replace("\r\n", "\\r\\n"))
         }
         _ if path == format!("/v1/internal-users/{STAFF}") => {
-            (200, format!(r#"{{"id":"{STAFF}","object":"internalUser","givenName":"S","familyName":"T","email":"s@example.com","role":"admin","isClientAccessLimited":false,"companyAccessList":[]}}"#))
+            let companies = state.limited_to.lock().expect("no panic").clone();
+            let (limited, companies) = (companies.is_some(), serde_json::json!(companies.unwrap_or_default()));
+            (200, format!(r#"{{"id":"{STAFF}","object":"internalUser","givenName":"S","familyName":"T","email":"s@example.com","role":"admin","isClientAccessLimited":{limited},"companyAccessList":{companies}}}"#))
+        }
+        _ if path == format!("/v1/companies/{COMPANY}") => {
+            (200, format!(r#"{{"id":"{COMPANY}","object":"company","name":"C"}}"#))
         }
         _ => (404, "{}".into()),
     }

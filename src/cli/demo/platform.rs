@@ -38,6 +38,7 @@ pub(super) fn api(stage: Arc<Stage>) -> Router {
     Router::new()
         .route("/v1/workspaces", get(workspace))
         .route("/v1/clients/{id}", get(client))
+        .route("/v1/companies/{id}", get(company))
         .route("/v1/internal-users/{id}", get(internal_user))
         .with_state(stage)
 }
@@ -195,6 +196,17 @@ async fn client(State(stage): State<Arc<Stage>>, Path(id): Path<String>, headers
         "status": "active",
     });
     Json(body).into_response()
+}
+
+async fn company(State(stage): State<Arc<Stage>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    if !is_authorized(&stage, &headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if PEOPLE.iter().any(|person| person.company == Some(&id)) {
+        Json(json!({ "id": id, "object": "company" })).into_response()
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
 }
 
 async fn internal_user(State(stage): State<Arc<Stage>>, Path(id): Path<String>, headers: HeaderMap) -> Response {

@@ -83,11 +83,16 @@ fn insert_if_absent(headers: &mut HeaderMap, name: HeaderName, value: &'static s
     }
 }
 
-/// A page about somebody must not be shown to somebody else by a cache that knows nothing of cookies.
+/// What is about somebody must not be given to somebody else by a cache that knows nothing of cookies, nor a page that was
+/// kept be shown to whoever signs in next. An app that says something itself knows better.
 fn protect_from_caches(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CACHE_CONTROL) {
+        return;
+    }
     let is_html = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if is_html && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    let rule = if is_html { "private, no-cache" } else { "private" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(rule));
+    if is_html {
         headers.append(header::VARY, HeaderValue::from_static("Cookie"));
     }
 }

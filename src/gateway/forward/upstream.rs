@@ -23,6 +23,12 @@ use crate::gateway::body::{Progress, Upload};
 /// connection that closes under a POST cannot be helped.
 const IDLE: Duration = Duration::from_secs(4);
 
+/// How long a connection rests after a request with a body. An app that takes no notice of a body reads it as the next request,
+/// and its kernel may hold the answer to that back for 40 ms, until what came before is acknowledged (RFC 1122 §4.2.3.2 and
+/// §4.2.3.4). An answer that nobody asked for ends a connection that rests; on one that is in use it would reach whoever
+/// uses it.
+const REST: Duration = Duration::from_millis(50);
+
 /// Idle connections that one worker keeps.
 const MAX_IDLE: usize = 256;
 
@@ -73,7 +79,7 @@ pub(in crate::gateway) struct Upstream {
 
 struct Idle {
     sender: SendRequest<Upload>,
-    since: Instant,
+    usable_from: Instant,
 }
 
 /// A connection that is in use. Given back when both directions are done, dropped and so closed otherwise.
@@ -154,13 +160,14 @@ impl Upstream {
 
     fn pop(&self) -> Option<SendRequest<Upload>> {
         let mut idle = lock(&self.idle);
-        let newest = idle.pop()?;
-        if newest.since.elapsed() > IDLE {
-            // All others are older.
-            idle.clear();
+        let now = Instant::now();
+        let newest = idle.iter().rposition(|one| one.usable_from <= now)?;
+        if now.duration_since(idle[newest].usable_from) > IDLE {
+            // All before it are older.
+            idle.drain(..=newest);
             return None;
         }
-        Some(newest.sender)
+        Some(idle.remove(newest).sender)
     }
 }
 
@@ -183,12 +190,13 @@ impl Lease {
     /// request leaves bytes behind that the app could read as another request, and the answer to that one would be somebody
     /// else's.
     pub(in crate::gateway) fn give_back(self) {
+        let rest = if self.upload.is_some() { REST } else { Duration::ZERO };
         if self.sender.is_closed() || self.doubtful || self.upload.is_some_and(|upload| !upload.is_done()) {
             return;
         }
         let mut idle = lock(&self.idle);
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender: self.sender, since: Instant::now() });
+            idle.push(Idle { sender: self.sender, usable_from: Instant::now() + rest });
         }
     }
 }

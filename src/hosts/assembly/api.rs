@@ -84,6 +84,12 @@ pub(super) struct InternalUser {
     pub(super) company_access_list: Option<Vec<String>>,
 }
 
+/// `GET /v1/companies/{id}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Company {
+    pub(super) id: String,
+}
+
 type Http = ConcurrencyLimit<Retry<OnceMore, Client<HttpsConnector<HttpConnector>, Empty<Bytes>>>>;
 
 /// A connection that could not be made is tried once more: nothing was asked yet. Anything else could count twice in the
@@ -140,6 +146,10 @@ impl Api {
 
     pub(super) async fn internal_user(&self, tenant: &str, id: &str) -> Result<InternalUser, ApiError> {
         self.get("internal_user", &format!("/v1/internal-users/{id}"), tenant, None).await
+    }
+
+    pub(super) async fn company(&self, tenant: &str, id: &str) -> Result<Company, ApiError> {
+        self.get("company", &format!("/v1/companies/{id}"), tenant, None).await
     }
 
     async fn get<T: DeserializeOwned>(

@@ -118,17 +118,14 @@ impl Assembly {
         if let Some(known) = self.remembered(&opened.identity).filter(|_| asked_before) {
             return Ok(known);
         }
-        // Whoever can garble a token can make many that differ in their id only, and each question costs quota.
+        // Each question costs quota, and whoever can garble a token can make many that differ in their id only.
         if self.memory.has_asked_enough(&opened.identity) {
             return Err(HostError::Unavailable);
         }
         let asked = self.learn(&opened.identity, Some(opened.name), opened.token_id.as_deref()).await;
         match &asked {
             Ok(_) => self.memory.note_confirmed(opened.name),
-            Err(HostError::Refused | HostError::Expired) => {
-                self.memory.note_in_vain(&opened.identity);
-                self.refuse("confirmation");
-            }
+            Err(HostError::Refused | HostError::Expired) => drop(self.refuse("confirmation")),
             Err(HostError::Unavailable) => {}
         }
         asked
@@ -156,19 +153,24 @@ impl Assembly {
     }
 
     async fn ask(&self, identity: &Identity, token_id: Option<&str>) -> Result<Known, HostError> {
+        if token_id.is_some() {
+            self.memory.note_question(identity);
+        }
         let portal = self.ask_workspace(&identity.tenant, token_id).await?;
         if let Some(known) = self.remembered(identity) {
             return Ok(Known { portal, ..known });
         }
         let standing = match identity.kind {
             Kind::Internal => {
-                let person = self.ask_staff(&identity.tenant, &identity.subject).await?;
-                staff_standing(person)?
+                let standing = staff_standing(self.ask_staff(&identity.tenant, &identity.subject).await?)?;
+                self.ask_company(identity, &standing).await?;
+                standing
             }
             Kind::Client | Kind::External | Kind::Service => {
                 let person = self.ask_client(identity).await?;
                 if let Some(actor) = &identity.actor {
-                    self.ask_staff(&identity.tenant, actor).await?;
+                    let actor = staff_standing(self.ask_staff(&identity.tenant, actor).await?)?;
+                    may_preview(&actor, identity, &person)?;
                 }
                 client_standing(&person)
             }
@@ -240,6 +242,17 @@ impl Assembly {
         // The platform keeps a record of staff who were deleted, with an empty address.
         let is_there = person.email.as_deref() != Some("");
         if is_there && person.id.eq_ignore_ascii_case(id.as_str()) { Ok(person) } else { Err(HostError::Refused) }
+    }
+
+    /// The company that a member of staff acts in: one of theirs if they are limited to some, else one that exists.
+    async fn ask_company(&self, identity: &Identity, standing: &Standing) -> Result<(), HostError> {
+        let Some(company) = &identity.organization else { return Ok(()) };
+        if let Some(list) = &standing.limited_to {
+            return if list.contains(company) { Ok(()) } else { Err(HostError::Refused) };
+        }
+        let asked = self.api.company(identity.tenant.as_str(), company.as_str()).await;
+        let found = asked.map_err(|error| self.note(error))?;
+        if found.id.eq_ignore_ascii_case(company.as_str()) { Ok(()) } else { Err(HostError::Refused) }
     }
 
     /// Only "there is no such person" is a no. That our key is not accepted says nothing about anybody.
@@ -314,6 +327,17 @@ impl Health {
 
 fn companies(person: &ClientUser) -> impl Iterator<Item = &String> {
     person.company_ids.iter().flatten().chain(&person.company_id)
+}
+
+/// Staff with limited access preview the clients of their own companies only.
+fn may_preview(actor: &Standing, identity: &Identity, client: &ClientUser) -> Result<(), HostError> {
+    let Some(list) = &actor.limited_to else { return Ok(()) };
+    let sees = |id: &str| list.iter().any(|own| own.as_str().eq_ignore_ascii_case(id));
+    let allowed = match &identity.organization {
+        Some(company) => sees(company.as_str()),
+        None => companies(client).any(|id| sees(id)),
+    };
+    if allowed { Ok(()) } else { Err(HostError::Refused) }
 }
 
 fn client_standing(person: &ClientUser) -> Standing {

@@ -19,10 +19,10 @@ use crate::clock::Timestamp;
 /// Tokens that are remembered; the one that was not seen for longest goes first.
 const MAX_TOKENS: u64 = 200_000;
 
-/// Questions about one person's tokens that may be answered with no, and the time for which they are counted. A browser that
-/// restores old pages asks a few. Somebody who keeps trying gets 2,400 questions a month, of the usual quota of 8,000.
-const MAX_IN_VAIN: u32 = 10;
-const IN_VAIN: Duration = Duration::from_hours(3);
+/// Questions about one person's tokens, and the time in which they may be asked. A renewal needs none, so a browser that keeps
+/// its cookie asks a few. Somebody who keeps trying gets 4,800 questions a month, of the usual quota of 8,000.
+const MAX_QUESTIONS: u32 = 20;
+const QUESTIONS_TIME: Duration = Duration::from_hours(3);
 
 pub(super) struct Memory {
     first_seen: Cache<[u8; 32], Timestamp>,
@@ -30,8 +30,8 @@ pub(super) struct Memory {
     bound: Cache<[u8; 32], Identity>,
     /// Tokens that the platform was asked about and did not refuse.
     confirmed: Cache<[u8; 32], ()>,
-    /// Questions about one person's tokens that were answered with no.
-    in_vain: Cache<Identity, Arc<AtomicU32>>,
+    /// Questions about one person's tokens.
+    questions: Cache<Identity, Arc<AtomicU32>>,
     /// Workspaces whose tokens have an id. One without is then not theirs.
     with_token_ids: Cache<TenantId, ()>,
 }
@@ -42,7 +42,7 @@ impl Memory {
             first_seen: newest(MAX_TOKENS),
             bound: newest(MAX_TOKENS),
             confirmed: newest(MAX_TOKENS),
-            in_vain: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(IN_VAIN).build(),
+            questions: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(QUESTIONS_TIME).build(),
             with_token_ids: newest(MAX_TOKENS),
         }
     }
@@ -70,13 +70,13 @@ impl Memory {
         self.confirmed.insert(name, ());
     }
 
-    /// Whether so many questions about this person's tokens were answered with no that no more are asked for a while.
+    /// Whether there were so many questions about this person's tokens that no more are asked for a while.
     pub(super) fn has_asked_enough(&self, identity: &Identity) -> bool {
-        self.in_vain.get(identity).is_some_and(|count| count.load(Ordering::Relaxed) >= MAX_IN_VAIN)
+        self.questions.get(identity).is_some_and(|count| count.load(Ordering::Relaxed) >= MAX_QUESTIONS)
     }
 
-    pub(super) fn note_in_vain(&self, identity: &Identity) {
-        self.in_vain.get_with_by_ref(identity, Arc::default).fetch_add(1, Ordering::Relaxed);
+    pub(super) fn note_question(&self, identity: &Identity) {
+        self.questions.get_with_by_ref(identity, Arc::default).fetch_add(1, Ordering::Relaxed);
     }
 
     /// A token was accepted for this workspace; if it has an id, all have. Only then, because anybody can garble an id
