@@ -162,7 +162,7 @@ fn serve_takes_the_open_files_that_it_may_have_and_says_if_they_are_few() {
         command.env("ADMIN_TOKEN", SESSION_KEY).env("VESTIBULE__LIMITS__CONNECTIONS__TOTAL", "1000");
         text(&command.output().expect("bash runs"))
     };
-    let few = serve("ulimit -Hn 100");
+    let few = serve("ulimit -n 100");
     assert!(few.contains("\"allowed\":100") && few.contains("\"wanted\":2000"), "{few}");
     let raised = serve("ulimit -Hn 5000; ulimit -Sn 100");
     assert!(raised.contains("\"event\":\"ready\"") && !raised.contains("\"wanted\""), "{raised}");
