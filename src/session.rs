@@ -91,6 +91,7 @@ pub struct ContextId(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     id: SessionId,
+    context: ContextId,
     principal: Principal,
     confirmed_at: Timestamp,
     idle_end: Timestamp,
@@ -145,7 +146,8 @@ impl Sessions {
         let absolute_end = first_seen + self.absolute;
         let idle_end = (self.clock.now() + self.idle).min(absolute_end);
         let ancestors = ancestors.into_iter().take(record::MAX_ANCESTORS).collect();
-        Session { id: SessionId(id), principal, confirmed_at, idle_end, absolute_end, ancestors, outdated: false }
+        let (id, context) = (SessionId(id), self.context(&principal));
+        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, outdated: false }
     }
 
     /// The context of a principal: the same on every replica and for every key.
@@ -153,25 +155,15 @@ impl Sessions {
         ContextId(record::context(&self.origin, principal))
     }
 
-    /// The name of the cookie of a context.
-    pub fn cookie_name(&self, context: &ContextId) -> String {
-        format!("{COOKIE_PREFIX}.{}", context.0)
-    }
-
     /// The `Set-Cookie` value that stores the session. Every attribute is needed inside a cross-site frame, and logout
     /// has to repeat them all.
     pub fn set_cookie(&self, session: &Session) -> String {
-        let name = self.cookie_name(&self.context(&session.principal));
+        let name = session.context.cookie_name();
         let mut nonce = [0; 24];
         self.fill(&mut nonce);
         let sealed = self.sealer.seal(&name, &nonce, &record::encode(session));
         let rest = session.absolute_end.since(self.clock.now()).as_secs();
         cookie(&name, &sealed, rest)
-    }
-
-    /// The `Set-Cookie` value that removes a cookie.
-    pub fn clear_cookie(&self, name: &str) -> String {
-        cookie(name, "", 0)
     }
 
     /// The session in a cookie, if it is one and has not ended.
@@ -184,11 +176,12 @@ impl Sessions {
         if self.has_ended(&session.id, now) { Err(SessionError::Revoked) } else { Ok(session) }
     }
 
-    /// The session that a cookie was, whether or not it has ended. It proves nothing any more.
+    /// The session that a cookie was, whether or not it has ended. It proves nothing any more. The seal holds for this name
+    /// only, so the name says which context it was sealed for.
     pub fn recall(&self, name: &str, value: &Secret) -> Option<Session> {
+        let context = ContextId::of_cookie(name)?;
         let Opened { record, outdated } = self.sealer.open(name, value.expose())?;
-        let session = Session { outdated, ..record::decode(&record)? };
-        (self.cookie_name(&self.context(&session.principal)) == name).then_some(session)
+        Some(Session { outdated, ..record::decode(&record, context)? })
     }
 
     /// A re-dated copy, when that is due: a quarter of the idle time has passed, the host confirmed anew, or the key is
@@ -241,6 +234,16 @@ impl Sessions {
 }
 
 impl Session {
+    /// The `Set-Cookie` value that removes the session's cookie.
+    pub fn clear_cookie(&self) -> String {
+        cookie(&self.context.cookie_name(), "", 0)
+    }
+
+    /// Which of several sessions in one browser it is.
+    pub const fn context(&self) -> &ContextId {
+        &self.context
+    }
+
     /// Who it is a proof of.
     pub const fn principal(&self) -> &Principal {
         &self.principal
@@ -271,6 +274,15 @@ impl ContextId {
     /// Ten characters of base32.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of the context's cookie.
+    pub fn cookie_name(&self) -> String {
+        format!("{COOKIE_PREFIX}.{}", self.0)
+    }
+
+    fn of_cookie(name: &str) -> Option<Self> {
+        name.strip_prefix(COOKIE_PREFIX)?.strip_prefix('.').map(|context| Self(context.to_owned()))
     }
 }
 

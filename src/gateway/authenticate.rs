@@ -45,12 +45,9 @@ impl Selector {
 }
 
 fn referring_page(headers: &HeaderMap, public: &Origin) -> Option<String> {
-    let referer = headers.get(header::REFERER)?.to_str().ok()?;
-    if Origin::of_url(referer).ok()? != *public {
-        return None;
-    }
-    let query = referer.split_once('?')?.1.split('#').next();
-    Target::from_parts("/", query).ok()?.parameters(CONTEXT_PARAMETER).next()?
+    let (page, query) = headers.get(header::REFERER)?.to_str().ok()?.split_once('?')?;
+    let context = Target::from_parts("/", query.split('#').next()).ok()?.parameters(CONTEXT_PARAMETER).next()?;
+    context.filter(|_| Origin::of_url(page).is_ok_and(|origin| origin == *public))
 }
 
 /// The rule for every request that could carry a credential, asked before the credential is looked at.
@@ -109,7 +106,7 @@ impl Gateway {
             }
         }
         if let Some(wanted) = &selector.0 {
-            live.retain(|session| self.sessions.context(session.principal()).as_str() == wanted);
+            live.retain(|session| session.context().as_str() == wanted);
         }
         match (live.pop(), live.is_empty()) {
             (Some(only), true) => Ok(only),

@@ -71,7 +71,7 @@ impl Gateway {
         let presented = Presented { framed_by: Some(framed_by), live: principals(&live) };
         let proof = self.prove(&hosts, secret, &presented, &exchange.peer).await?;
         let session = self.begin(proof, &live, exchange);
-        Ok(Some(self.see_other(target, &session, &live)))
+        Ok(Some(see_other(target, &session, &live)))
     }
 
     /// Asks the hosts, most of the time one, whether the token is good.
@@ -108,7 +108,7 @@ impl Gateway {
         for replaced in live.iter().filter(|old| old.principal() == session.principal()) {
             self.sessions.replace(replaced, &session);
         }
-        exchange.identify(&self.sessions, &session);
+        exchange.identify(&session);
         exchange.keep(&self.sessions.set_cookie(&session));
         session
     }
@@ -118,21 +118,20 @@ impl Gateway {
         let cookies = cookies::ours(headers).into_iter();
         cookies.filter_map(|(name, value)| self.sessions.open(&name, &value).ok()).collect()
     }
+}
 
-    fn see_other(&self, target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
-        let mut location = target.to_path_and_query();
-        let context = self.sessions.context(session.principal());
-        if live.iter().any(|other| other.principal() != session.principal()) {
-            // Without a selector the landing page could not tell which of the sessions it belongs to.
-            let separator = if target.query().is_some() { '&' } else { '?' };
-            location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", context.as_str());
-        }
-        let mut answer = own(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", String::new());
-        if let Ok(location) = HeaderValue::from_str(&location) {
-            answer.headers_mut().insert(header::LOCATION, location);
-        }
-        answer
+fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
+    let mut location = target.to_path_and_query();
+    if live.iter().any(|other| other.principal() != session.principal()) {
+        // Without a selector the landing page could not tell which of the sessions it belongs to.
+        let separator = if target.query().is_some() { '&' } else { '?' };
+        location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", session.context().as_str());
     }
+    let mut answer = own(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", String::new());
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
 }
 
 /// A navigation of a frame, as far as the browser says. One that comes from our own page is none of the host's.

@@ -120,8 +120,7 @@ impl Gateway {
         let presented = Presented { framed_by: None, live: principals(&live) };
         let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), &presented, &exchange.peer).await?;
         let context = self.sessions.context(&proof.principal);
-        let current = current.map(|session| self.sessions.context(session.principal()));
-        let expected = selector.0.as_deref().or(current.as_ref().map(ContextId::as_str));
+        let expected = selector.0.as_deref().or(current.as_ref().map(|session| session.context().as_str()));
         if expected.is_some_and(|expected| expected != context.as_str()) {
             return Err(Rejection::ContextMismatch);
         }
@@ -134,7 +133,7 @@ impl Gateway {
     /// A renewal does not change the page that frames us, and the token does not know it; the cookie does, also after its
     /// session's end.
     fn keep_framing_pages(&self, proof: &mut Proof, context: &ContextId, headers: &HeaderMap) {
-        let name = self.sessions.cookie_name(context);
+        let name = context.cookie_name();
         let cookie = cookies::ours(headers).into_iter().find(|(own, _)| *own == name);
         let Some(before) = cookie.and_then(|(name, value)| self.sessions.recall(&name, &value)) else { return };
         for page in before.ancestors() {
@@ -149,10 +148,9 @@ impl Gateway {
         exchange.event = "logout";
         match self.session(&head.headers, selector) {
             Ok(session) => {
-                exchange.identify(&self.sessions, &session);
+                exchange.identify(&session);
                 self.sessions.revoke(&session);
-                let context = self.sessions.context(session.principal());
-                exchange.keep(&self.sessions.clear_cookie(&self.sessions.cookie_name(&context)));
+                exchange.keep(&session.clear_cookie());
             }
             // Nobody is signed in, which is what was wanted.
             Err(Rejection::SessionMissing | Rejection::SessionExpired) => {}
@@ -173,7 +171,7 @@ impl Gateway {
         let session: &Session = caller.renewed.as_ref().unwrap_or(&caller.session);
         let principal = &caller.principal;
         let body = serde_json::json!({
-            "context": self.sessions.context(principal).as_str(),
+            "context": session.context().as_str(),
             "host": principal.host().as_str(),
             "tenant": principal.tenant().as_str(),
             "user": principal.subject().as_str(),

@@ -101,16 +101,16 @@ impl Exchange {
     }
 
     /// A session, and so a principal and the pages that may frame it.
-    pub(super) fn identify(&mut self, sessions: &Sessions, session: &Session) {
+    pub(super) fn identify(&mut self, session: &Session) {
         self.principal = Some(session.principal().clone());
         self.session = Some(session.short_id());
-        self.context = Some(sessions.context(session.principal()).as_str().to_owned());
+        self.context = Some(session.context().as_str().to_owned());
         self.ancestors = Some(session.ancestors().to_vec());
     }
 
     /// A caller of a route; a re-dated session goes back with the answer.
     pub(super) fn recognise(&mut self, sessions: &Sessions, caller: &Caller) {
-        self.identify(sessions, &caller.session);
+        self.identify(&caller.session);
         if let Some(renewed) = &caller.renewed {
             self.keep(&sessions.set_cookie(renewed));
         }

@@ -225,7 +225,7 @@ proptest! {
 
     #[test]
     fn no_record_makes_reading_panic(record in prop::collection::vec(any::<u8>(), 0..600)) {
-        let _ = record::decode(&record);
+        let _ = record::decode(&record, ContextId("abcdefghij".into()));
     }
 }
 
