@@ -20,11 +20,13 @@ use crate::secret::Secret;
 mod api;
 mod claims;
 mod confirm;
+mod health;
 mod memory;
 
 use api::{Api, ApiError};
 use claims::{Claims, Refused};
 use confirm::{Identity, Inquiry, Known};
+use health::Health;
 use memory::Memory;
 
 pub use claims::is_uuid;
@@ -102,7 +104,7 @@ pub struct Assembly {
     asking: Flight<Inquiry, Known>,
     /// Portal of a workspace, as its API last said.
     portals: Cache<TenantId, Option<Origin>>,
-    health: confirm::Health,
+    health: Health,
     clock: Clock,
 }
 
@@ -137,7 +139,7 @@ impl Assembly {
             known: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(kept).build(),
             asking: Flight::builder().max_capacity(MAX_KNOWN).time_to_live(FLIGHT).build(),
             portals: Cache::builder().max_capacity(10_000).time_to_live(settings.revalidate).build(),
-            health: confirm::Health::default(),
+            health: Health::default(),
             settings,
             clock,
         })

@@ -1,10 +1,10 @@
 //! Asking the platform whether a person is who a token says.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::api::{ClientUser, InternalUser};
+use super::health::{ApiState, TokenIds};
 use super::{ApiError, Assembly, Claims, ConfirmMode, Opened, Refused};
 use crate::access::{HostName, Kind, OrganizationId, Origin, Principal, Standing, SubjectId, TenantId};
 use crate::clock::{Timestamp, jittered};
@@ -34,25 +34,6 @@ pub(super) struct Known {
     pub(super) portal: Option<Origin>,
     pub(super) at: Timestamp,
 }
-
-/// What is known about the platform itself, for `/readyz`.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    last_call: AtomicU8,
-    probe: AtomicU8,
-    /// When the key alone was last accepted, in milliseconds since the epoch.
-    good_key_at: AtomicU64,
-}
-
-/// How long an accepted key is taken to be good when a token id is refused.
-const KEY_HOLDS: Duration = Duration::from_mins(1);
-
-const UNKNOWN: u8 = 0;
-const GOOD: u8 = 1;
-const UNREACHABLE: u8 = 2;
-const KEY_REFUSED: u8 = 3;
-/// The probe's made-up token id was accepted.
-const ACCEPTS_ANYTHING: u8 = 4;
 
 impl Identity {
     pub(super) fn of(claims: &Claims) -> Result<Self, Refused> {
@@ -141,7 +122,7 @@ impl Assembly {
         let inquiry = Inquiry { identity: identity.clone(), token };
         let asked = self.asking.try_get_with(inquiry, self.ask(identity, token_id)).await;
         let known = asked.map_err(|error| *error)?;
-        self.health.note(GOOD);
+        self.health.note(ApiState::Answers);
         self.known.insert(identity.clone(), known.clone());
         Ok(known)
     }
@@ -212,11 +193,11 @@ impl Assembly {
                 Ok(())
             }
             Err(ApiError::Denied | ApiError::Gone) => {
-                self.health.note(KEY_REFUSED);
+                self.health.note(ApiState::KeyRefused);
                 Err(HostError::Unavailable)
             }
             Err(ApiError::Unavailable) => {
-                self.health.note(UNREACHABLE);
+                self.health.note(ApiState::Unreachable);
                 Err(HostError::Unavailable)
             }
         }
@@ -259,8 +240,8 @@ impl Assembly {
     fn note(&self, error: ApiError) -> HostError {
         self.health.note(match error {
             ApiError::Gone => return HostError::Refused,
-            ApiError::Denied => KEY_REFUSED,
-            ApiError::Unavailable => UNREACHABLE,
+            ApiError::Denied => ApiState::KeyRefused,
+            ApiError::Unavailable => ApiState::Unreachable,
         });
         HostError::Unavailable
     }
@@ -278,50 +259,19 @@ impl Assembly {
         let host = &self.settings.name;
         match self.api.workspace(tenant.as_str(), Some("vestibule-liveness-probe")).await {
             Ok(_) => {
-                self.health.probe.store(ACCEPTS_ANYTHING, Ordering::Relaxed);
+                self.health.note_token_ids(TokenIds::Ignored);
                 tracing::warn!(event = "host_probe", %host, "confirmation: existence; the platform accepts any token id");
             }
             Err(ApiError::Denied | ApiError::Gone) => {
-                self.health.probe.store(GOOD, Ordering::Relaxed);
+                self.health.note_token_ids(TokenIds::Checked);
                 tracing::info!(event = "host_probe", %host, "confirmation: liveness");
             }
             Err(ApiError::Unavailable) => {
-                self.health.note(UNREACHABLE);
+                self.health.note(ApiState::Unreachable);
                 return false;
             }
         }
         true
-    }
-}
-
-impl Health {
-    fn note(&self, state: u8) {
-        self.last_call.store(state, Ordering::Relaxed);
-    }
-
-    fn note_good_key(&self, now: Timestamp) {
-        self.note(GOOD);
-        self.good_key_at.store(now.as_millis(), Ordering::Relaxed);
-    }
-
-    /// Whether the key alone was accepted so lately that asking again would be a waste of quota.
-    fn key_was_good(&self, now: Timestamp) -> bool {
-        now.since(Timestamp::from_millis(self.good_key_at.load(Ordering::Relaxed))) < KEY_HOLDS
-    }
-
-    pub(super) fn troubles(&self, mode: ConfirmMode) -> Vec<String> {
-        let call = match self.last_call.load(Ordering::Relaxed) {
-            UNREACHABLE => Some("the platform's API cannot be asked"),
-            KEY_REFUSED => Some("the platform's API does not accept the API key"),
-            _ => None,
-        };
-        let proof = match (mode, self.probe.load(Ordering::Relaxed)) {
-            (ConfirmMode::Offline, _) => Some("confirmation: offline"),
-            (ConfirmMode::Online, ACCEPTS_ANYTHING) => Some("confirmation: existence"),
-            (ConfirmMode::Online, UNKNOWN) => Some("confirmation: unknown until the platform answers"),
-            (ConfirmMode::Online, _) => None,
-        };
-        [call, proof].into_iter().flatten().map(str::to_owned).collect()
     }
 }
 
