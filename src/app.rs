@@ -35,12 +35,14 @@ pub use look::{Finding, look};
 const PROBE_AGAIN: Duration = Duration::from_mins(10);
 
 /// What a caller of [`start`] may choose beyond the configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Threads that serve requests; one per core is right.
     pub workers: usize,
     /// Where the time comes from.
     pub clock: Clock,
+    /// The public listener, if it is bound already; else `[server] listen` is.
+    pub public: Option<std::net::TcpListener>,
 }
 
 /// The parts of a gateway that requests work with, before any socket is opened.
@@ -82,7 +84,7 @@ struct DrainTimes {
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { workers, clock: Clock::system() }
+        Self { workers, clock: Clock::system(), public: None }
     }
 }
 
@@ -132,7 +134,10 @@ fn build(config: &Config, clock: &Clock) -> anyhow::Result<Parts> {
 
 /// Binds every listener first, so that a port in use is found before anything runs, then serves.
 pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> {
-    let public = bind(config.server.listen, "[server] listen").await?;
+    let public = match options.public {
+        Some(listener) => listener,
+        None => bind(config.server.listen, "[server] listen").await?,
+    };
     let parts = build(&config, &options.clock)?;
     if parts.assertions.generated() {
         tracing::warn!(

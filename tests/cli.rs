@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     API_KEY, Answer, CLIENT, Gateway, SESSION_KEY, Setup, TENANT, Token, Upstream, answer_with, connect, exchange,
-    read_until, request,
+    free_port, read_until, request,
 };
 
 fn binary() -> &'static str {
@@ -251,12 +251,11 @@ fn stream(to: SocketAddr, target: &str, cookie: &str, first: &str) -> TcpStream 
     stream
 }
 
-/// A free port whose next one is free too.
+/// A free port whose next one is free too, and promised to nobody else.
 fn free_pair() -> u16 {
-    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
     let pair = || {
-        let first = bind(0).ok()?.local_addr().ok()?.port();
-        bind(first.checked_add(1)?).ok().map(|_| first)
+        let (first, second) = (free_port().port(), free_port().port());
+        (second == first + 1).then_some(first)
     };
     (0..50).find_map(|_| pair()).expect("two adjacent free ports")
 }

@@ -90,11 +90,12 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
 async fn start(host_port: u16, gateway_port: u16) -> anyhow::Result<Demo> {
     let host = bind(host_port).await?;
     let (api, app, records) = (bind(0).await?, bind(0).await?, bind(0).await?);
-    let gateway_port = free_port(gateway_port).await?;
-    let stage = Arc::new(Stage::new(host.local_addr()?.port(), gateway_port)?);
+    // Bound here, because its port has to be known before there is a configuration.
+    let public = bind(gateway_port).await?;
+    let stage = Arc::new(Stage::new(host.local_addr()?.port(), public.local_addr()?.port())?);
     let config = configure(&stage, api.local_addr()?, app.local_addr()?)?;
     let granted = config.grants.clone();
-    let gateway = gateway::start(config, Options::default()).await?;
+    let gateway = gateway::start(config, Options { public: Some(public.into_std()?), ..Options::default() }).await?;
     let ports = Ports {
         host: host.local_addr()?,
         gateway: gateway.public_address(),
@@ -129,11 +130,6 @@ async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await;
     listener
         .with_context(|| format!("port {port} cannot be used; --port N takes N and N + 1 instead, if both are free"))
-}
-
-/// The gateway binds its port itself; whether it can is found out here, where the remedy is known.
-async fn free_port(port: u16) -> anyhow::Result<u16> {
-    Ok(bind(port).await?.local_addr()?.port())
 }
 
 fn announce(demo: &Demo) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -104,8 +105,17 @@ impl Setup {
     }
 }
 
+/// A port that nobody listens on, different for each call. Not one of those that the system gives to outgoing connections:
+/// such a connection could take it before the server under test does.
 pub(crate) fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(577);
+    let candidate = || {
+        let offset = start.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        SocketAddr::from(([127, 0, 0, 1], u16::try_from(10_000 + offset).expect("below 30,000")))
+    };
+    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    (0..1000).map(|_| candidate()).find(is_free).expect("a free port")
 }
 
 impl Gateway {
