@@ -184,8 +184,11 @@ fn connections_of_one_address_are_counted_and_a_tunnel_is_one() {
     let _ = one_more.write_all(&request("GET", "/public/x", &gateway.host(), &[], b""));
     assert!(read_to_end(&mut one_more).is_empty());
     drop(held);
-    sleep(Duration::from_millis(100));
-    assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 200);
+    let mut asked = (0..50).map(|_| {
+        sleep(Duration::from_millis(40));
+        gateway.ask("GET", "/public/x", &[]).status
+    });
+    assert!(asked.any(|status| status == 200), "places are free again");
     // A tunnel is not a connection that waits for a request.
     tunnel.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     let silent = std::io::Read::read(&mut tunnel, &mut [0; 1]).expect_err("open, and nothing to read");

@@ -12,15 +12,15 @@ use crate::support::{CLIENT, COMPANY, Gateway, STAFF, Setup, TENANT, Token, Upst
 fn a_session_slides_and_ends_when_nobody_comes() {
     let upstream = Upstream::start();
     let gateway =
-        Setup::new(&upstream).with("[roles.viewer]", "idle = \"1s\"\nabsolute = \"3s\"\n\n[roles.viewer]").start();
+        Setup::new(&upstream).with("[roles.viewer]", "idle = \"2s\"\nabsolute = \"1m\"\n\n[roles.viewer]").start();
     let mut cookie = gateway.sign_in(&Token::client());
-    for _ in 0..4 {
+    for _ in 0..5 {
         sleep(Duration::from_millis(500));
         let answer = gateway.own("GET", "/open", &cookie);
         assert_eq!(answer.status, 200);
         cookie = Some(answer.cookie()).filter(|new| !new.is_empty()).unwrap_or(cookie);
     }
-    sleep(Duration::from_millis(1100));
+    sleep(Duration::from_millis(2100));
     let answer = gateway.own("GET", "/open", &cookie);
     assert_eq!((answer.status, answer.code()), (401, "session_expired"), "SES-07: the end is inside the seal");
 }
@@ -29,11 +29,11 @@ fn a_session_slides_and_ends_when_nobody_comes() {
 fn the_absolute_end_does_not_slide() {
     let upstream = Upstream::start();
     let gateway =
-        Setup::new(&upstream).with("[roles.viewer]", "idle = \"1s\"\nabsolute = \"2s\"\n\n[roles.viewer]").start();
+        Setup::new(&upstream).with("[roles.viewer]", "idle = \"2s\"\nabsolute = \"3s\"\n\n[roles.viewer]").start();
     let mut cookie = gateway.sign_in(&Token::client());
     let mut last = gateway.own("GET", "/open", &cookie);
-    for _ in 0..6 {
-        sleep(Duration::from_millis(400));
+    for _ in 0..7 {
+        sleep(Duration::from_millis(450));
         last = gateway.own("GET", "/open", &cookie);
         cookie = Some(last.cookie()).filter(|new| !new.is_empty()).unwrap_or(cookie);
     }

@@ -129,10 +129,14 @@ async fn every_refusal_is_given_at_the_same_time() {
     let expired = token(&[("expiresAt", "1790000000")]);
     let odd = [Secret::from(""), Secret::from("zz"), Secret::new(vec![b'0'; 8192]), expired];
     for token in noise(true, 3).iter().chain(&noise(false, 3)).chain(&odd) {
-        let started = Instant::now();
-        assert_eq!(host.prove(token, &Presented::default()).await.map(|_| ()), Err(HostError::Refused));
-        let taken = started.elapsed();
-        assert!(taken >= REFUSAL_TIME && taken < REFUSAL_TIME * 3, "{taken:?}");
+        let mut quickest = Duration::MAX;
+        // A busy machine makes some of them late, never early.
+        for _ in 0..5 {
+            let started = Instant::now();
+            assert_eq!(host.prove(token, &Presented::default()).await.map(|_| ()), Err(HostError::Refused));
+            quickest = quickest.min(started.elapsed());
+        }
+        assert!(quickest >= REFUSAL_TIME && quickest < REFUSAL_TIME * 3, "{quickest:?}");
     }
 }
 
