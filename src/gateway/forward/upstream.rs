@@ -163,7 +163,7 @@ impl Upstream {
         let now = Instant::now();
         let newest = idle.iter().rposition(|one| one.usable_from <= now)?;
         if now.duration_since(idle[newest].usable_from) > IDLE {
-            // All before it are older.
+            // All before it are as old, give or take a rest.
             idle.drain(..=newest);
             return None;
         }
