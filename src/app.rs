@@ -16,7 +16,7 @@ use crate::assertion::{AssertionSettings, Assertions};
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, HostSettings};
-use crate::gateway::{Connections, Drain, Gateway, GatewaySettings, Limits, serve};
+use crate::gateway::{Connections, Drain, GatewaySettings, Limits, Live, serve};
 use crate::grants::{Change, ConfigGrants, GrantLookup, GrantSettings, GrantSource};
 use crate::hosts::HostPlatform;
 use crate::hosts::assembly::Assembly;
@@ -150,9 +150,9 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
     }
     let (drain, draining) = watch::channel(Drain::Serving);
     let audit = Audit::new();
-    let gateway = gateway(&config, &parts, &audit)?;
+    let live = Live::new(gateway(&config, &parts, &audit)?);
     let beside = Beside::start(&config, &parts, &draining).await?;
-    let workers = spawn_workers(&public, &gateway, &config.limits, options.workers, &draining)?;
+    let workers = spawn_workers(&public, &live, options.workers, &draining)?;
     for host in parts.hosts {
         tokio::spawn(async move {
             while !host.probe().await {
@@ -243,11 +243,11 @@ impl Controls {
     }
 }
 
-fn gateway(config: &Config, parts: &Parts, audit: &Audit) -> anyhow::Result<Gateway> {
+fn gateway(config: &Config, parts: &Parts, audit: &Audit) -> anyhow::Result<GatewaySettings> {
     let mut request_id_prefix = [0; 8];
     let random = ring::rand::SystemRandom::new();
     ring::rand::SecureRandom::fill(&random, &mut request_id_prefix).ok().context("the system gives no random bytes")?;
-    Ok(Gateway::new(GatewaySettings {
+    Ok(GatewaySettings {
         public: config.server.public_url.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         limits: config.limits.clone(),
@@ -262,27 +262,26 @@ fn gateway(config: &Config, parts: &Parts, audit: &Audit) -> anyhow::Result<Gate
         upstream: config.upstream.clone(),
         audit: audit.clone(),
         request_id_prefix,
-    }))
+    })
 }
 
 /// One thread and one runtime per worker. They take turns at one listener: no connection is bound to a worker that is
 /// busy, and none is lost when a worker ends.
 fn spawn_workers(
     listener: &std::net::TcpListener,
-    gateway: &Gateway,
-    limits: &Limits,
+    live: &Live,
     count: usize,
     drain: &watch::Receiver<Drain>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
-    let connections = Connections::new(limits);
+    let connections = Arc::<Connections>::default();
     let spawn = |index: usize| {
         let listener = listener.try_clone().context("the listener cannot be shared with a worker")?;
-        let (gateway, connections, drain) = (gateway.for_worker(), Arc::clone(&connections), drain.clone());
+        let (worker, connections, drain) = (live.worker(), Arc::clone(&connections), drain.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = move || {
             runtime.block_on(async {
                 match TcpListener::from_std(listener) {
-                    Ok(listener) => serve(listener, gateway, connections, drain).await,
+                    Ok(listener) => serve(listener, worker, connections, drain).await,
                     Err(error) => tracing::error!(event = "start", error = %error, "a worker cannot use the listener"),
                 }
             });

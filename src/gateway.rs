@@ -6,7 +6,6 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
@@ -26,6 +25,8 @@ mod forward;
 mod headers;
 mod interim;
 mod limiter;
+mod limits;
+mod live;
 mod peer;
 mod record;
 mod respond;
@@ -33,12 +34,12 @@ mod route;
 
 use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
-use self::enrich::{Enrich, Outbound};
+use self::enrich::Outbound;
 use self::forward::{UpgradeKey, Upstream};
 use self::interim::Interim;
-use self::limiter::FailureLimiter;
+use self::live::Snapshot;
 use self::peer::Peer;
-use self::record::{Exchange, RequestIds};
+use self::record::Exchange;
 use self::respond::Rejection;
 use self::route::Destination;
 use crate::access::{Access, Origin, Policy};
@@ -52,43 +53,12 @@ use crate::telemetry;
 pub use accept::{Connections, Drain, serve};
 pub use enrich::IdentityHeaders;
 pub use forward::{UpstreamAddress, UpstreamSettings};
+pub use limits::Limits;
+pub use live::{Live, Worker};
 pub use route::{
     KNOWN_METHODS, NoRoute, PathPattern, PatternError, ProjectSource, RouteMatch, RouteProblem, RouteSpec, Routes,
     Target, TargetError, canonical_project,
 };
-
-/// Bounds on what a connection or a request may take. None is unlimited.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// From accept to the first byte of a request.
-    pub first_byte: Duration,
-    /// From the first byte of a head to its end.
-    pub header_time: Duration,
-    /// Bytes of a request head.
-    pub header_size: usize,
-    /// Header fields of a request.
-    pub header_count: usize,
-    /// Bytes of a request target.
-    pub uri: usize,
-    /// Bytes of a request body.
-    pub request_body: u64,
-    /// Longest silence inside a request body.
-    pub body_idle: Duration,
-    /// Slowest pace of a request body, in bytes per second, measured over `body_idle`.
-    pub body_min_rate: u64,
-    /// Longest time that the caller may take nothing of an answer.
-    pub send_idle: Duration,
-    /// Idle time of a connection between two requests.
-    pub keep_alive: Duration,
-    /// Open connections in all.
-    pub connections_total: usize,
-    /// Open connections of one address.
-    pub connections_per_address: usize,
-    /// Refused tokens of one address: this many in `token_failure_window`.
-    pub token_failures: u32,
-    /// See `token_failures`.
-    pub token_failure_window: Duration,
-}
 
 /// Everything that a gateway works with; `app` puts it together.
 pub struct GatewaySettings {
@@ -122,73 +92,22 @@ pub struct GatewaySettings {
     pub request_id_prefix: [u8; 8],
 }
 
-/// The gateway: one for the process, with one pool of connections to the app per worker.
+/// What one request is served with: the configuration as it stands now, and its worker's connections to the app.
 #[derive(Clone)]
-pub struct Gateway {
-    shared: Arc<Shared>,
+struct Gateway {
+    snapshot: Arc<Snapshot>,
     upstream: Upstream,
 }
 
-/// What all workers share.
-pub struct Shared {
-    public: Origin,
-    trusted_proxies: Vec<IpNet>,
-    limits: Limits,
-    hosts: Vec<Arc<dyn HostPlatform>>,
-    sessions: Arc<Sessions>,
-    grants: Arc<GrantLookup>,
-    policy: Arc<Policy>,
-    routes: Arc<Routes>,
-    enrich: Enrich,
-    assertions: Arc<Assertions>,
-    audit: Audit,
-    limiter: FailureLimiter,
-    request_ids: RequestIds,
-    /// `frame-ancestors` for answers that belong to no session.
-    frame_sources: String,
-}
-
 impl std::ops::Deref for Gateway {
-    type Target = Shared;
+    type Target = Snapshot;
 
-    fn deref(&self) -> &Shared {
-        &self.shared
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
     }
 }
 
 impl Gateway {
-    /// A gateway for the first worker; [`Gateway::for_worker`] makes the others.
-    pub fn new(settings: GatewaySettings) -> Self {
-        let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
-        let prefix = upstream.path_prefix.clone();
-        let secrets = hosts.iter().map(|host| host.token_parameter()).chain([TICKET_PARAMETER]).collect();
-        let enrich = Enrich::new(settings.headers, settings.profile, prefix, &public, secrets, Arc::clone(&assertions));
-        let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
-        let shared = Shared {
-            public,
-            trusted_proxies: settings.trusted_proxies,
-            limiter: FailureLimiter::new(limits.token_failures, limits.token_failure_window),
-            limits,
-            hosts,
-            sessions: settings.sessions,
-            grants: settings.grants,
-            policy: settings.policy,
-            routes: settings.routes,
-            enrich,
-            assertions,
-            audit: settings.audit,
-            request_ids: RequestIds::new(settings.request_id_prefix),
-            frame_sources: if sources.is_empty() { "'none'".into() } else { sources.join(" ") },
-        };
-        Self { shared: Arc::new(shared), upstream: Upstream::new(Arc::new(upstream)) }
-    }
-
-    /// The same gateway with a pool of its own.
-    #[must_use]
-    pub fn for_worker(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), upstream: self.upstream.with_own_pool() }
-    }
-
     /// Answers one request. Never fails: a refusal is an answer, and every answer is recorded. `interim` is where interim
     /// answers can be sent; callers of HTTP/1.0 know none.
     async fn handle(&self, request: Request<Incoming>, socket: IpAddr, interim: Interim) -> Response<Body> {

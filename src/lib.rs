@@ -19,3 +19,4 @@ pub mod hosts;
 pub mod secret;
 pub mod session;
 pub mod telemetry;
+pub mod tls;

@@ -161,20 +161,27 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         units::pace(&written)
             .map_or_else(|| fault(format!("`{written}` is no pace"), "write a size per second, such as \"1KiB/s\""), Ok)
     };
-    let (token_failures, token_failure_window) = table.or("token_failures", (100, MINUTE), reader, rate);
+    let default = Limits::default();
+    let failures = (default.token_failures, default.token_failure_window);
+    let (token_failures, token_failure_window) = table.or("token_failures", failures, reader, rate);
     let limits = Limits {
-        first_byte: table.or("first_byte", 10 * SECOND, reader, some_time()),
-        header_time: headers.or("time", 10 * SECOND, reader, some_time()),
-        header_size: headers.or("size", 32 * 1024, reader, bytes),
-        header_count: headers.or("count", 100, reader, count(1000)),
-        uri: table.or("uri", 8 * 1024, reader, bytes),
-        request_body: table.or("request_body", 1 << 30, reader, size),
-        body_idle: body.or("idle", 30 * SECOND, reader, some_time()),
-        body_min_rate: body.or("min_rate", 1024, reader, pace),
-        send_idle: table.or("send_idle", MINUTE, reader, some_time()),
-        keep_alive: table.or("keep_alive", MINUTE, reader, some_time()),
-        connections_total: connections.or("total", 20_000, reader, count(10_000_000)),
-        connections_per_address: connections.or("per_address", 200, reader, count(10_000_000)),
+        first_byte: table.or("first_byte", default.first_byte, reader, some_time()),
+        header_time: headers.or("time", default.header_time, reader, some_time()),
+        header_size: headers.or("size", default.header_size, reader, bytes),
+        header_count: headers.or("count", default.header_count, reader, count(1000)),
+        uri: table.or("uri", default.uri, reader, bytes),
+        request_body: table.or("request_body", default.request_body, reader, size),
+        body_idle: body.or("idle", default.body_idle, reader, some_time()),
+        body_min_rate: body.or("min_rate", default.body_min_rate, reader, pace),
+        send_idle: table.or("send_idle", default.send_idle, reader, some_time()),
+        keep_alive: table.or("keep_alive", default.keep_alive, reader, some_time()),
+        connections_total: connections.or("total", default.connections_total, reader, count(10_000_000)),
+        connections_per_address: connections.or(
+            "per_address",
+            default.connections_per_address,
+            reader,
+            count(10_000_000),
+        ),
         token_failures,
         token_failure_window,
     };

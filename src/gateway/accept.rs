@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use self::timed::{Activity, Answering, TimedStream, Times};
 use super::limiter::network;
-use super::{Gateway, Limits};
+use super::{Limits, Worker};
 
 mod timed;
 
@@ -35,10 +35,8 @@ pub enum Drain {
 }
 
 /// How many connections are open, in all workers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Connections {
-    total: usize,
-    per_address: usize,
     open: Mutex<Open>,
 }
 
@@ -56,23 +54,17 @@ struct Slot {
 }
 
 impl Connections {
-    /// Nothing open yet.
-    pub fn new(limits: &Limits) -> Arc<Self> {
-        let (total, per_address) = (limits.connections_total, limits.connections_per_address);
-        Arc::new(Self { total, per_address, open: Mutex::default() })
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
         // The counts are whole between any two statements that hold the lock.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `None` if there are too many already.
-    fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Slot> {
+    fn admit(self: &Arc<Self>, address: Option<IpAddr>, limits: &Limits) -> Option<Slot> {
         let address = address.map(network);
         let mut open = self.lock();
         let here = address.and_then(|address| open.by_address.get(&address).copied()).unwrap_or(0);
-        if open.total >= self.total || here >= self.per_address {
+        if open.total >= limits.connections_total || here >= limits.connections_per_address {
             return None;
         }
         open.total += 1;
@@ -103,12 +95,11 @@ impl Drop for Slot {
 /// proxy's address is not counted by itself, because all callers share it.
 pub async fn serve(
     listener: TcpListener,
-    gateway: Gateway,
+    worker: Worker,
     connections: Arc<Connections>,
     mut drain: watch::Receiver<Drain>,
 ) {
     let mut running = tokio::task::JoinSet::new();
-    let builder = Arc::new(configured(&gateway.limits));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -118,10 +109,10 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let address = peer.ip().to_canonical();
+                let gateway = worker.gateway();
                 let shared = gateway.trusted_proxies.iter().any(|net| net.contains(&address));
-                if let Some(slot) = connections.admit((!shared).then_some(address)) {
-                    let builder = Arc::clone(&builder);
-                    running.spawn(connection(stream, peer, slot, gateway.clone(), builder, drain.clone()));
+                if let Some(slot) = connections.admit((!shared).then_some(address), &gateway.limits) {
+                    running.spawn(connection(stream, peer, slot, worker.clone(), drain.clone()));
                 }
             }
             Err(error) => rest_after(&error).await,
@@ -135,16 +126,17 @@ async fn connection(
     stream: TcpStream,
     address: SocketAddr,
     slot: Slot,
-    gateway: Gateway,
-    builder: Arc<http1::Builder>,
+    worker: Worker,
     mut drain: watch::Receiver<Drain>,
 ) {
     // A socket that cannot do this is about to fail anyway.
     let _ = prepare(&stream);
     let activity = Arc::<Activity>::default();
-    let (stream, closed) = TimedStream::new(stream, Times::of(&gateway.limits), Arc::clone(&activity), slot);
+    let builder = configured(&worker.gateway().limits);
+    let times = Times::of(&worker.gateway().limits);
+    let (stream, closed) = TimedStream::new(stream, times, Arc::clone(&activity), slot);
     let service = service_fn(move |request| {
-        let (gateway, (exchange, interim)) = (gateway.clone(), activity.begin());
+        let (gateway, (exchange, interim)) = (worker.gateway(), activity.begin());
         async move {
             let answer = gateway.handle(request, address.ip(), interim).await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -223,9 +215,9 @@ mod tests {
 
     #[test]
     fn one_subscriber_has_one_share_of_the_connections() {
-        let open = Mutex::default();
-        let connections = Arc::new(Connections { total: 5, per_address: 2, open });
-        let admit = |text: &str| connections.admit(Some(text.parse().expect("an address")));
+        let connections = Arc::<Connections>::default();
+        let limits = Limits { connections_total: 5, connections_per_address: 2, ..Limits::default() };
+        let admit = |text: &str| connections.admit(Some(text.parse().expect("an address")), &limits);
         let (one, two) = (admit("2001:db8::1"), admit("2001:db8::ffff:2"));
         assert!(one.is_some() && two.is_some());
         assert!(admit("2001:db8::3").is_none(), "a /64 is one subscriber's");

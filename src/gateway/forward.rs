@@ -23,8 +23,7 @@ mod upstream;
 
 pub(super) use answer::frame;
 pub(super) use tunnel::UpgradeKey;
-pub(super) use upstream::Lease;
-pub(super) use upstream::Upstream;
+pub(super) use upstream::{Lease, Pool, Upstream};
 pub use upstream::{UpstreamAddress, UpstreamSettings};
 
 /// The app's answer, and how long the app took to begin it.

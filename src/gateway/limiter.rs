@@ -14,11 +14,17 @@ const CAPACITY: u64 = 100_000;
 pub(super) struct FailureLimiter {
     failures: Cache<IpAddr, Arc<AtomicU32>>,
     limit: u32,
+    window: Duration,
 }
 
 impl FailureLimiter {
     pub(super) fn new(limit: u32, window: Duration) -> Self {
-        Self { failures: Cache::builder().max_capacity(CAPACITY).time_to_live(window).build(), limit }
+        Self { failures: Cache::builder().max_capacity(CAPACITY).time_to_live(window).build(), limit, window }
+    }
+
+    /// Whether it counts as the other one does.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (self.limit, self.window) == (other.limit, other.window)
     }
 
     /// Whether the address has used up its failures.

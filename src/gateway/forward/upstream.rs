@@ -58,7 +58,7 @@ impl fmt::Display for UpstreamAddress {
 }
 
 /// How to reach the app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// Where it listens.
     pub address: UpstreamAddress,
@@ -70,11 +70,24 @@ pub struct UpstreamSettings {
     pub header_timeout: Duration,
 }
 
-/// The connections of one worker.
+/// The app, and the connections to it of one worker.
 #[derive(Clone)]
 pub(in crate::gateway) struct Upstream {
     pub(super) settings: Arc<UpstreamSettings>,
-    idle: Arc<Mutex<Vec<Idle>>>,
+    generation: u64,
+    pool: Pool,
+}
+
+/// Idle connections.
+#[derive(Clone, Default)]
+pub(in crate::gateway) struct Pool(Arc<Mutex<Idles>>);
+
+/// The idle connections to one app, the newest last.
+#[derive(Default)]
+struct Idles {
+    /// Of which settings they are.
+    generation: u64,
+    list: Vec<Idle>,
 }
 
 struct Idle {
@@ -85,7 +98,8 @@ struct Idle {
 /// A connection that is in use. Given back when both directions are done, dropped and so closed otherwise.
 pub(in crate::gateway) struct Lease {
     sender: SendRequest<Upload>,
-    idle: Arc<Mutex<Vec<Idle>>>,
+    generation: u64,
+    pool: Pool,
     upload: Option<Arc<Progress>>,
     /// A request with a body where none belongs: an app that ignores it reads it as the next request.
     doubtful: bool,
@@ -106,19 +120,15 @@ pub(super) enum Attempt {
 }
 
 impl Upstream {
-    pub(in crate::gateway) fn new(settings: Arc<UpstreamSettings>) -> Self {
-        Self { settings, idle: Arc::default() }
-    }
-
-    /// The same app, with an empty pool.
-    pub(in crate::gateway) fn with_own_pool(&self) -> Self {
-        Self { settings: Arc::clone(&self.settings), idle: Arc::default() }
+    /// `generation` moves when the settings do: a connection of one generation is never used in another.
+    pub(in crate::gateway) const fn new(settings: Arc<UpstreamSettings>, generation: u64, pool: Pool) -> Self {
+        Self { settings, generation, pool }
     }
 
     /// An idle connection if there is one, else a new one.
     pub(super) async fn lease(&self) -> io::Result<Lease> {
         while let Some(sender) = self.pop() {
-            let mut lease = Lease { sender, idle: Arc::clone(&self.idle), upload: None, doubtful: false, reused: true };
+            let mut lease = self.leased(sender, true);
             // The connection's own task may still be tidying up after the last answer, or have found it closed.
             if lease.sender.ready().await.is_ok() {
                 return Ok(lease);
@@ -155,11 +165,17 @@ impl Upstream {
                 tracing::debug!(event = "upstream_connection", error = %error, "a connection to the app ended");
             }
         });
-        Ok(Lease { sender, idle: Arc::clone(&self.idle), upload: None, doubtful: false, reused: false })
+        Ok(self.leased(sender, false))
+    }
+
+    fn leased(&self, sender: SendRequest<Upload>, reused: bool) -> Lease {
+        let (generation, pool) = (self.generation, self.pool.clone());
+        Lease { sender, generation, pool, upload: None, doubtful: false, reused }
     }
 
     fn pop(&self) -> Option<SendRequest<Upload>> {
-        let mut idle = lock(&self.idle);
+        let mut idles = self.pool.of(self.generation)?;
+        let idle = &mut idles.list;
         let now = Instant::now();
         let newest = idle.iter().rposition(|one| one.usable_from <= now)?;
         if now.duration_since(idle[newest].usable_from) > IDLE {
@@ -194,16 +210,22 @@ impl Lease {
         if self.sender.is_closed() || self.doubtful || self.upload.is_some_and(|upload| !upload.is_done()) {
             return;
         }
-        let mut idle = lock(&self.idle);
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender: self.sender, usable_from: Instant::now() + rest });
+        if let Some(mut idles) = self.pool.of(self.generation).filter(|idles| idles.list.len() < MAX_IDLE) {
+            idles.list.push(Idle { sender: self.sender, usable_from: Instant::now() + rest });
         }
     }
 }
 
-fn lock(idle: &Mutex<Vec<Idle>>) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-    // Nothing that holds the lock can leave the list half changed.
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+impl Pool {
+    /// The connections of this generation; `None` if there are newer ones. Older ones are closed.
+    fn of(&self, generation: u64) -> Option<std::sync::MutexGuard<'_, Idles>> {
+        // Nothing that holds the lock can leave the list half changed.
+        let mut idles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idles.generation < generation {
+            *idles = Idles { generation, list: Vec::new() };
+        }
+        (idles.generation == generation).then_some(idles)
+    }
 }
 
 impl fmt::Debug for Lease {

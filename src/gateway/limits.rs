@@ -1,0 +1,58 @@
+//! What a connection or a request may take.
+
+use std::time::Duration;
+
+/// Bounds on what a connection or a request may take. None is unlimited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From accept to the first byte of a request.
+    pub first_byte: Duration,
+    /// From the first byte of a head to its end.
+    pub header_time: Duration,
+    /// Bytes of a request head.
+    pub header_size: usize,
+    /// Header fields of a request.
+    pub header_count: usize,
+    /// Bytes of a request target.
+    pub uri: usize,
+    /// Bytes of a request body.
+    pub request_body: u64,
+    /// Longest silence inside a request body.
+    pub body_idle: Duration,
+    /// Slowest pace of a request body, in bytes per second, measured over `body_idle`.
+    pub body_min_rate: u64,
+    /// Longest time that the caller may take nothing of an answer.
+    pub send_idle: Duration,
+    /// Idle time of a connection between two requests.
+    pub keep_alive: Duration,
+    /// Open connections in all.
+    pub connections_total: usize,
+    /// Open connections of one address.
+    pub connections_per_address: usize,
+    /// Refused tokens of one address: this many in `token_failure_window`.
+    pub token_failures: u32,
+    /// See `token_failures`.
+    pub token_failure_window: Duration,
+}
+
+/// The defaults; `config/vestibule.toml` says why each is what it is.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(10),
+            header_time: Duration::from_secs(10),
+            header_size: 32 * 1024,
+            header_count: 100,
+            uri: 8 * 1024,
+            request_body: 1 << 30,
+            body_idle: Duration::from_secs(30),
+            body_min_rate: 1024,
+            send_idle: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(60),
+            connections_total: 20_000,
+            connections_per_address: 200,
+            token_failures: 100,
+            token_failure_window: Duration::from_secs(60),
+        }
+    }
+}

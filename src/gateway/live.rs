@@ -1,0 +1,125 @@
+//! What is in force: one snapshot for all workers, replaced as a whole, so that no request sees half of two configurations.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+
+use super::authenticate::TICKET_PARAMETER;
+use super::enrich::Enrich;
+use super::forward::{Pool, Upstream};
+use super::limiter::FailureLimiter;
+use super::record::RequestIds;
+use super::{Gateway, GatewaySettings, Limits, UpstreamSettings};
+use crate::access::{Origin, Policy};
+use crate::assertion::Assertions;
+use crate::audit::Audit;
+use crate::grants::GrantLookup;
+use crate::hosts::HostPlatform;
+use crate::session::Sessions;
+
+/// The snapshot that requests are served with. Whoever holds a clone sees every replacement.
+#[derive(Clone)]
+pub struct Live(Arc<ArcSwap<Snapshot>>);
+
+/// One worker's view: the snapshot that everybody has, and connections to the app that are its own.
+#[derive(Clone)]
+pub struct Worker {
+    live: Live,
+    pool: Pool,
+}
+
+/// One configuration, ready to serve.
+pub(super) struct Snapshot {
+    generation: u64,
+    pub(super) public: Origin,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) limits: Limits,
+    pub(super) hosts: Vec<Arc<dyn HostPlatform>>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) grants: Arc<GrantLookup>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) routes: Arc<super::Routes>,
+    pub(super) enrich: Enrich,
+    pub(super) assertions: Arc<Assertions>,
+    pub(super) audit: Audit,
+    pub(super) limiter: Arc<FailureLimiter>,
+    pub(super) request_ids: Arc<RequestIds>,
+    /// `frame-ancestors` for answers that belong to no session.
+    pub(super) frame_sources: String,
+    upstream: Arc<UpstreamSettings>,
+    /// Moves when the app's address does: connections to the old one are not used for the new one.
+    upstream_generation: u64,
+}
+
+impl Live {
+    /// The first snapshot, of generation 1.
+    pub fn new(settings: GatewaySettings) -> Self {
+        let ids = Arc::new(RequestIds::new(settings.request_id_prefix));
+        Self(Arc::new(ArcSwap::from_pointee(Snapshot::new(settings, 1, ids))))
+    }
+
+    /// Puts another configuration in force, from the next request of every connection on; returns its generation. Counts that
+    /// the new one does not change go on.
+    pub fn replace(&self, settings: GatewaySettings) -> u64 {
+        let before = self.0.load_full();
+        let mut next = Snapshot::new(settings, before.generation + 1, Arc::clone(&before.request_ids));
+        if next.upstream == before.upstream {
+            next.upstream_generation = before.upstream_generation;
+        }
+        if next.limiter.is_like(&before.limiter) {
+            next.limiter = Arc::clone(&before.limiter);
+        }
+        let generation = next.generation;
+        self.0.store(Arc::new(next));
+        generation
+    }
+
+    /// How many configurations have been in force, this one included.
+    pub fn generation(&self) -> u64 {
+        self.0.load().generation
+    }
+
+    /// A view with connections of its own.
+    pub fn worker(&self) -> Worker {
+        Worker { live: self.clone(), pool: Pool::default() }
+    }
+}
+
+impl Worker {
+    /// What a request that begins now is served with. Costs two reference counts, as a clone of a fixed gateway would.
+    pub(super) fn gateway(&self) -> Gateway {
+        let snapshot = self.live.0.load_full();
+        let upstream = Upstream::new(Arc::clone(&snapshot.upstream), snapshot.upstream_generation, self.pool.clone());
+        Gateway { snapshot, upstream }
+    }
+}
+
+impl Snapshot {
+    fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>) -> Self {
+        let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
+        let prefix = upstream.path_prefix.clone();
+        let secrets = hosts.iter().map(|host| host.token_parameter()).chain([TICKET_PARAMETER]).collect();
+        let enrich = Enrich::new(settings.headers, settings.profile, prefix, &public, secrets, Arc::clone(&assertions));
+        let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
+        Self {
+            generation,
+            public,
+            trusted_proxies: settings.trusted_proxies,
+            limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
+            limits,
+            hosts,
+            sessions: settings.sessions,
+            grants: settings.grants,
+            policy: settings.policy,
+            routes: settings.routes,
+            enrich,
+            assertions,
+            audit: settings.audit,
+            request_ids,
+            frame_sources: if sources.is_empty() { "'none'".into() } else { sources.join(" ") },
+            upstream: Arc::new(upstream),
+            upstream_generation: generation,
+        }
+    }
+}
