@@ -35,7 +35,7 @@ mod route;
 use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
 use self::enrich::Outbound;
-use self::forward::{UpgradeKey, Upstream};
+use self::forward::{Bounds, UpgradeKey, Upstream};
 use self::interim::Interim;
 use self::live::Snapshot;
 use self::peer::Peer;
@@ -52,7 +52,7 @@ use crate::telemetry;
 
 pub use accept::{Connections, Drain, serve};
 pub use enrich::IdentityHeaders;
-pub use forward::{UpstreamAddress, UpstreamSettings};
+pub use forward::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
 pub use limits::Limits;
 pub use live::{Live, Worker};
 pub use route::{
@@ -195,7 +195,8 @@ impl Gateway {
             upgrade,
             interim,
         };
-        let forwarded = forward::forward(&self.upstream, outbound, head, upload, permit).await?;
+        let bounds = Bounds::of(&self.limits, &self.upstream, found.route);
+        let forwarded = forward::forward(&self.upstream, outbound, head, upload, permit, bounds).await?;
         Ok(exchange.forwarded(forwarded))
     }
 

@@ -47,7 +47,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     // Before anything is served, so that a signal that comes early is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let upstream = config.upstream.address.to_string();
+    let upstream = config.upstream.to_string();
     let public_url = config.server.public_url.to_string();
     let running = app::start(config, Options::default()).await?;
     announce(&running, &public_url, &upstream);

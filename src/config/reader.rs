@@ -43,6 +43,11 @@ impl<'e> Reader<'e> {
         self.problems.errors()
     }
 
+    /// Where relative paths count from.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(super) fn line(&self, place: &Place) -> Option<usize> {
         self.problems.line(place)
     }
