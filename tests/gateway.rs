@@ -1,7 +1,7 @@
 //! The path of a request, from outside.
 
 mod answers;
-mod forward;
+pub(crate) mod forward;
 mod framing;
 mod identity;
 mod limits;
@@ -12,6 +12,7 @@ mod sites;
 mod telemetry;
 mod tokens;
 mod upgrade;
+mod upstream;
 
 use crate::support::{Gateway, Upstream};
 

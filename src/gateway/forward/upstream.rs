@@ -123,7 +123,8 @@ impl Upstream {
 impl Pool {
     /// `requests` is the count that all workers share.
     pub(in crate::gateway) fn new(requests: Arc<AtomicUsize>) -> Self {
-        Self(Arc::new(Connections { http1: Mutex::default(), http2: Mutex::default(), requests }))
+        let (http1, http2) = (Mutex::new(http1::Idles::new(0)), Mutex::new(http2::Shareable::new(0)));
+        Self(Arc::new(Connections { http1, http2, requests }))
     }
 
     /// The idle connections of this generation; `None` if there are newer ones. Older ones are closed.
@@ -131,7 +132,7 @@ impl Pool {
         // Nothing that holds one of these locks can leave a list half changed.
         let mut idles = self.0.http1.lock().unwrap_or_else(PoisonError::into_inner);
         if idles.generation < generation {
-            *idles = http1::Idles::of(generation);
+            *idles = http1::Idles::new(generation);
         }
         (idles.generation == generation).then_some(idles)
     }
@@ -140,7 +141,7 @@ impl Pool {
     fn http2(&self, generation: u64) -> Option<MutexGuard<'_, http2::Shareable>> {
         let mut open = self.0.http2.lock().unwrap_or_else(PoisonError::into_inner);
         if open.generation < generation {
-            *open = http2::Shareable::of(generation);
+            *open = http2::Shareable::new(generation);
         }
         (open.generation == generation).then_some(open)
     }

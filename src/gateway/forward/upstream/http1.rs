@@ -30,7 +30,6 @@ const REST: Duration = Duration::from_millis(50);
 const MAX_IDLE: usize = 256;
 
 /// The idle connections to one app, the newest last.
-#[derive(Default)]
 pub(super) struct Idles {
     /// Of which settings they are.
     pub(super) generation: u64,
@@ -131,7 +130,7 @@ impl Exclusive {
 
 impl Idles {
     /// None yet, of these settings.
-    pub(super) const fn of(generation: u64) -> Self {
+    pub(super) const fn new(generation: u64) -> Self {
         Self { generation, list: Vec::new() }
     }
 }

@@ -50,13 +50,14 @@ const MAX_CONNECTIONS: usize = 256;
 type Dialing = Shared<BoxFuture<'static, Result<(), Arc<io::Error>>>>;
 
 /// The connections to one app that take requests, the oldest first.
-#[derive(Default)]
 pub(super) struct Shareable {
     /// Of which settings they are.
     pub(super) generation: u64,
     list: Vec<Connection>,
     next_id: u64,
     dialing: Option<Dialing>,
+    /// What the app allowed last: a new connection begins with that, until the app has said it there too.
+    allowed: usize,
 }
 
 struct Connection {
@@ -99,7 +100,7 @@ pub(super) async fn lease(upstream: &Upstream, overdue: Instant) -> io::Result<S
             Found::Stream(stream) => return Ok(stream),
             Found::Wait(dialing) => dialing.await.map_err(|error| io::Error::new(error.kind(), error.to_string()))?,
             Found::Alone => {
-                let connection = open(&upstream.settings).await?;
+                let connection = open(&upstream.settings, MAX_STREAMS as usize).await?;
                 return Ok(stream(upstream, &connection, overdue));
             }
         }
@@ -121,14 +122,18 @@ fn find(upstream: &Upstream, overdue: Instant) -> Found {
         connection.used = true;
         return Found::Stream(found);
     }
-    Found::Wait(open.dialing.get_or_insert_with(|| dial(upstream)).clone())
+    if let Some(newest) = open.list.last() {
+        open.allowed = newest.allowed();
+    }
+    let allowed = open.allowed;
+    Found::Wait(open.dialing.get_or_insert_with(|| dial(upstream, allowed)).clone())
 }
 
 /// Makes one connection for all who wait, and goes on when whoever asked first has left.
-fn dial(upstream: &Upstream) -> Dialing {
+fn dial(upstream: &Upstream, allowed: usize) -> Dialing {
     let (settings, generation, pool) = (Arc::clone(&upstream.settings), upstream.generation, upstream.pool.clone());
     let task = tokio::spawn(async move {
-        let opened = open(&settings).await;
+        let opened = open(&settings, allowed).await;
         if let Some(mut shareable) = pool.http2(generation) {
             shareable.dialing = None;
             if let Ok(connection) = opened {
@@ -146,11 +151,12 @@ fn dial(upstream: &Upstream) -> Dialing {
     task.map(result).boxed().shared()
 }
 
-async fn open(settings: &UpstreamSettings) -> io::Result<Connection> {
+async fn open(settings: &UpstreamSettings, allowed: usize) -> io::Result<Connection> {
     let stream = settings.connect(UpstreamProtocol::Http2).await?;
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
+        .initial_max_send_streams(allowed)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
@@ -158,7 +164,7 @@ async fn open(settings: &UpstreamSettings) -> io::Result<Connection> {
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PONG_WITHIN);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let allowed = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+    let allowed = Arc::new(AtomicUsize::new(allowed));
     tokio::spawn(run(connection, Arc::clone(&allowed)));
     Ok(Connection { id: u64::MAX, sender, allowed, streams: 0, used: false, idle_since: Instant::now() })
 }
@@ -196,9 +202,12 @@ fn stream(upstream: &Upstream, connection: &Connection, overdue: Instant) -> Str
 
 impl Connection {
     fn has_room(&self) -> bool {
+        self.streams < self.allowed()
+    }
+
+    fn allowed(&self) -> usize {
         // An app that allows none would have a connection made for every request.
-        let most = self.allowed.load(Ordering::Relaxed).clamp(1, MAX_STREAMS as usize);
-        self.streams < most
+        self.allowed.load(Ordering::Relaxed).clamp(1, MAX_STREAMS as usize)
     }
 }
 
@@ -247,8 +256,8 @@ impl Drop for Stream {
 
 impl Shareable {
     /// None yet, of these settings.
-    pub(super) const fn of(generation: u64) -> Self {
-        Self { generation, list: Vec::new(), next_id: 0, dialing: None }
+    pub(super) const fn new(generation: u64) -> Self {
+        Self { generation, list: Vec::new(), next_id: 0, dialing: None, allowed: MAX_STREAMS as usize }
     }
 }
 
