@@ -2,6 +2,7 @@
 //! client that sends exactly what it is given, and the gateway itself as its own process.
 
 mod app;
+mod certificates;
 mod frames;
 mod gateway;
 mod platform;
@@ -11,9 +12,8 @@ mod upstream;
 mod wire;
 
 pub(crate) use app::{App, AppAnswer, text};
-pub(crate) use frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameApp, HEADERS, RST_STREAM, STATUS_200, Wire,
-};
+pub(crate) use certificates::{Authority, Issued};
+pub(crate) use frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameApp, HEADERS, RST_STREAM, STATUS_200, Wire};
 pub(crate) use gateway::{ADMIN_TOKEN, SESSION_KEY};
 pub(crate) use gateway::{Gateway, Setup, free_port};
 pub(crate) use platform::Platform;

@@ -60,7 +60,8 @@ fn many_requests_share_a_connection_and_more_than_the_app_allows_get_another() {
         }
         let gateway = &gateway;
         thread::scope(|scope| {
-            let crowd: Vec<_> = (0..count).map(|_| scope.spawn(|| gateway.ask("GET", "/public/x", &[]).status)).collect();
+            let crowd: Vec<_> =
+                (0..count).map(|_| scope.spawn(|| gateway.ask("GET", "/public/x", &[]).status)).collect();
             assert!(crowd.into_iter().all(|one| one.join().expect("no panic") == 200));
         });
     };
@@ -106,9 +107,9 @@ fn a_body_of_any_size_takes_constant_memory_over_http_2_too() {
     let app = App::start(|request| async move {
         if request.uri().path() == "/public/down" {
             let part = bytes::Bytes::from(vec![b'x'; 1 << 16]);
-            let parts = futures_util::stream::iter((0..SIZE >> 16).map(move |_| {
-                Ok::<_, std::convert::Infallible>(http_body::Frame::data(part.clone()))
-            }));
+            let parts = futures_util::stream::iter(
+                (0..SIZE >> 16).map(move |_| Ok::<_, std::convert::Infallible>(http_body::Frame::data(part.clone()))),
+            );
             return http::Response::new(http_body_util::StreamBody::new(parts).boxed());
         }
         let mut body = request.into_body();
@@ -191,7 +192,9 @@ fn what_is_wrong_with_a_body_is_said_over_http_2_too() {
 fn protocol_and_address_have_to_fit() {
     let folder = tempfile::tempdir().expect("a folder");
     let check = |protocol: &str, url: &str| {
-        let text = format!("[server]\npublic_url = \"http://127.0.0.1:1\"\n[upstream]\nurl = \"{url}\"\nprotocol = \"{protocol}\"\n[hosts.assembly]\nplatform = \"assembly\"\napi_key = {{ env = \"KEY\" }}\ntenants = [\"11111111-2222-4333-8444-555555555555\"]\n[session]\nkeys = [{{ id = \"k\", secret = {{ env = \"KEY\" }} }}]\n");
+        let text = format!(
+            "[server]\npublic_url = \"http://127.0.0.1:1\"\n[upstream]\nurl = \"{url}\"\nprotocol = \"{protocol}\"\n[hosts.assembly]\nplatform = \"assembly\"\napi_key = {{ env = \"KEY\" }}\ntenants = [\"11111111-2222-4333-8444-555555555555\"]\n[session]\nkeys = [{{ id = \"k\", secret = {{ env = \"KEY\" }} }}]\n"
+        );
         std::fs::write(folder.path().join("vestibule.toml"), text).expect("written");
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vestibule"));
         command.arg("check").current_dir(folder.path()).env("KEY", crate::support::SESSION_KEY);
