@@ -237,3 +237,14 @@ fn a_head_that_is_too_large_is_502_over_http_2_and_memory_stays() {
     });
     assert_eq!(before_http2(app.address).start().ask("GET", "/public/x", &[]).text(), "ok");
 }
+
+#[test]
+fn an_app_that_closes_every_connection_at_once_is_502_and_is_not_stormed() {
+    let app = FrameApp::start(|_| {});
+    let gateway = before_http2(app.address).start();
+    for _ in 0..5 {
+        let answer = gateway.ask("GET", "/public/x", &[]);
+        assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"));
+    }
+    assert!(app.connections() <= 40, "{} connections", app.connections());
+}

@@ -100,7 +100,9 @@ fn an_app_that_asks_for_a_certificate_gets_ours() {
                 let answer = gateway.ask(method, "/public/x", &[]);
                 assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"), "{protocol} {tls}");
             }
-            let causes = ["CertificateRequired", "UnknownCA", "BadCertificate", "DecryptError"];
+            // In TLS 1.3 the refusal comes after the handshake. What HTTP/2 makes of it can be no more than that it is over.
+            let late: &[_] = if protocol == "h2" { &["broken pipe", "closes connections", "reset"] } else { &[] };
+            let causes = [&["CertificateRequired", "UnknownCA", "BadCertificate", "DecryptError"], late].concat();
             let output = gateway.output();
             assert!(causes.iter().any(|cause| output.contains(cause)), "{protocol} {tls}: {output}");
             assert!(!output.contains("PRIVATE KEY"));

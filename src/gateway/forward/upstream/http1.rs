@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::settings::{UpstreamProtocol, UpstreamSettings};
 use super::{Attempt, Lease, MAX_ANSWER_FIELDS, MAX_ANSWER_HEAD, Pool, Upstream};
 use crate::gateway::body::{Progress, Upload};
+use crate::gateway::forward::with_causes;
 
 /// How long a connection may wait for its next request. Below the 5 s after which Node's server closes one, because a
 /// connection that closes under a POST cannot be helped.
@@ -78,7 +79,11 @@ async fn open(settings: &UpstreamSettings) -> io::Result<SendRequest<Upload>> {
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(event = "upstream_connection", error = %error, "a connection to the app ended");
+            tracing::debug!(
+                event = "upstream_connection",
+                error = with_causes(&error),
+                "a connection to the app ended"
+            );
         }
     });
     Ok(sender)

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::settings::{UpstreamProtocol, UpstreamSettings};
 use super::{Attempt, Lease, MAX_ANSWER_HEAD, Pool, Upstream};
 use crate::gateway::body::Upload;
+use crate::gateway::forward::with_causes;
 
 /// The most requests of one connection at a time.
 const MAX_STREAMS: u32 = 100;
@@ -43,11 +44,14 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// How long a connection is kept that nobody uses. The app may close it sooner, which HTTP/2 says in time.
 const IDLE: Duration = Duration::from_mins(1);
 
+/// So many new connections that are closed at once are enough for one request.
+const MAX_CLOSED: usize = 3;
+
 /// Connections of one worker. Beyond them, requests wait for a stream.
 const MAX_CONNECTIONS: usize = 256;
 
 /// A connection in the making, that many can wait for.
-type Dialing = Shared<BoxFuture<'static, Result<(), Arc<io::Error>>>>;
+type Dialing = Shared<BoxFuture<'static, Result<u64, Arc<io::Error>>>>;
 
 /// The connections to one app that take requests, the oldest first.
 pub(super) struct Shareable {
@@ -87,27 +91,37 @@ pub(in crate::gateway) struct Stream {
 /// What there is for a request.
 enum Found {
     Stream(Stream),
-    /// A connection is being made.
-    Wait(Dialing),
+    /// A connection is being made. `lost` if the one before it is gone already.
+    Wait {
+        dialing: Dialing,
+        lost: bool,
+    },
     /// The settings are those of an older configuration, whose connections are not kept any more.
     Alone,
 }
 
 /// A stream on a connection with room for it, or on a new one.
 pub(super) async fn lease(upstream: &Upstream, overdue: Instant) -> io::Result<Stream> {
-    loop {
-        match find(upstream, overdue) {
+    let (mut made, mut closed) = (None, 0);
+    while closed < MAX_CLOSED {
+        match find(upstream, overdue, made) {
             Found::Stream(stream) => return Ok(stream),
-            Found::Wait(dialing) => dialing.await.map_err(|error| io::Error::new(error.kind(), error.to_string()))?,
+            Found::Wait { dialing, lost } => {
+                closed += usize::from(lost);
+                let id = dialing.await.map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+                made = Some(id);
+            }
             Found::Alone => {
                 let connection = open(&upstream.settings, MAX_STREAMS as usize).await?;
                 return Ok(stream(upstream, &connection, overdue));
             }
         }
     }
+    Err(io::Error::other("it closes connections before a request can be sent"))
 }
 
-fn find(upstream: &Upstream, overdue: Instant) -> Found {
+/// `made` is the connection that was waited for.
+fn find(upstream: &Upstream, overdue: Instant, made: Option<u64>) -> Found {
     let Some(mut open) = upstream.pool.http2(upstream.generation) else { return Found::Alone };
     let now = Instant::now();
     open.list.retain(|one| !one.sender.is_closed() && (one.streams > 0 || now.duration_since(one.idle_since) < IDLE));
@@ -125,8 +139,10 @@ fn find(upstream: &Upstream, overdue: Instant) -> Found {
     if let Some(newest) = open.list.last() {
         open.allowed = newest.allowed();
     }
+    let lost = made.is_some_and(|made| open.list.iter().all(|one| one.id != made));
     let allowed = open.allowed;
-    Found::Wait(open.dialing.get_or_insert_with(|| dial(upstream, allowed)).clone())
+    let dialing = open.dialing.get_or_insert_with(|| dial(upstream, allowed)).clone();
+    Found::Wait { dialing, lost }
 }
 
 /// Makes one connection for all who wait, and goes on when whoever asked first has left.
@@ -140,10 +156,10 @@ fn dial(upstream: &Upstream, allowed: usize) -> Dialing {
                 let id = shareable.next_id;
                 shareable.next_id += 1;
                 shareable.list.push(Connection { id, ..connection });
-                return Ok(());
+                return Ok(id);
             }
         }
-        opened.map(|_| ()).map_err(Arc::new)
+        opened.map(|connection| connection.id).map_err(Arc::new)
     });
     let result = |joined: Result<_, tokio::task::JoinError>| {
         joined.unwrap_or_else(|error| Err(Arc::new(io::Error::other(error))))
@@ -184,7 +200,7 @@ async fn run(
         polled
     });
     if let Err(error) = ended.await {
-        tracing::debug!(event = "upstream_connection", error = %error, "a connection to the app ended");
+        tracing::debug!(event = "upstream_connection", error = with_causes(&error), "a connection to the app ended");
     }
 }
 
