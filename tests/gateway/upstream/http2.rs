@@ -1,5 +1,6 @@
 //! HTTP/2 to the app.
 
+use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,9 @@ use http_body_util::BodyExt as _;
 
 use super::{before_http2, speaking, with_upstream};
 use crate::gateway::forward::memory;
-use crate::support::{Answer, App, CLIENT, Setup, Token, Upstream, connect, read_to_end, read_until, request, text};
+use crate::support::{
+    Answer, App, AppAnswer, CLIENT, Token, Upstream, connect, read_to_end, read_until, request, text,
+};
 
 #[test]
 fn an_app_of_http_2_gets_the_same_request_in_its_own_form() {
@@ -49,7 +52,7 @@ fn an_app_of_http_2_gets_the_same_request_in_its_own_form() {
 #[test]
 fn many_requests_share_a_connection_and_more_than_the_app_allows_get_another() {
     let slow = |_| async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         text("ok")
     };
     let ask_at_once = |app: &App, count: usize| {
@@ -100,17 +103,20 @@ fn a_websocket_of_an_app_of_http_2_gets_a_connection_of_http_1() {
     assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"));
 }
 
+/// An answer of this size, which takes no room here.
+fn large(size: usize) -> AppAnswer {
+    let part = bytes::Bytes::from(vec![b'x'; 1 << 16]);
+    let parts = (0..size >> 16).map(move |_| Ok::<_, Infallible>(http_body::Frame::data(part.clone())));
+    http::Response::new(http_body_util::StreamBody::new(futures_util::stream::iter(parts)).boxed())
+}
+
 // DOS-11
 #[test]
 fn a_body_of_any_size_takes_constant_memory_over_http_2_too() {
     const SIZE: usize = 64 << 20;
     let app = App::start(|request| async move {
         if request.uri().path() == "/public/down" {
-            let part = bytes::Bytes::from(vec![b'x'; 1 << 16]);
-            let parts = futures_util::stream::iter(
-                (0..SIZE >> 16).map(move |_| Ok::<_, std::convert::Infallible>(http_body::Frame::data(part.clone()))),
-            );
-            return http::Response::new(http_body_util::StreamBody::new(parts).boxed());
+            return large(SIZE);
         }
         let mut body = request.into_body();
         let mut total = 0;
@@ -147,8 +153,7 @@ fn a_body_of_any_size_takes_constant_memory_over_http_2_too() {
 #[test]
 fn callers_who_take_nothing_do_not_hold_up_others_on_the_same_connection() {
     let app = App::start(|request| async move {
-        let large = request.uri().path() == "/public/large";
-        text(&"x".repeat(if large { 32 << 20 } else { 100_000 }))
+        if request.uri().path() == "/public/large" { large(64 << 20) } else { text(&"x".repeat(100_000)) }
     });
     let gateway = before_http2(app.address).start();
     let stuck: Vec<_> = (0..50)
@@ -208,5 +213,4 @@ fn protocol_and_address_have_to_fit() {
     for (protocol, url) in [("h2c", "unix:/run/a.sock"), ("h2", "https://127.0.0.1:2"), ("http1", "https://[::1]/x")] {
         assert_eq!(check(protocol, url).0, Some(0), "{protocol} {url}");
     }
-    let _ = Setup::before;
 }

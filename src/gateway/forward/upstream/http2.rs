@@ -34,12 +34,8 @@ const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 /// What is buffered of one request before the app takes it.
 const SEND_BUFFER: usize = 128 * 1024;
 
-/// After this silence on a connection with open streams the app is asked whether it is still there. Servers of gRPC take pings
-/// that come more often than every five minutes for abuse, and end the connection.
-const PING_AFTER: Duration = Duration::from_mins(6);
-
-/// How long it may take to answer that.
-const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// Servers of gRPC take pings that come more often than every five minutes for abuse, and end the connection.
+const PING: Ping = Ping { after: Duration::from_mins(6), within: Duration::from_secs(20) };
 
 /// How long a connection is kept that nobody uses. The app may close it sooner, which HTTP/2 says in time.
 const IDLE: Duration = Duration::from_mins(1);
@@ -49,6 +45,15 @@ const MAX_CLOSED: usize = 3;
 
 /// Connections of one worker. Beyond them, requests wait for a stream.
 const MAX_CONNECTIONS: usize = 256;
+
+/// The question whether the app is still there.
+#[derive(Clone, Copy)]
+struct Ping {
+    /// After this silence on a connection with open streams.
+    after: Duration,
+    /// How long it may take to answer that.
+    within: Duration,
+}
 
 /// A connection in the making, that many can wait for.
 type Dialing = Shared<BoxFuture<'static, Result<u64, Arc<io::Error>>>>;
@@ -112,7 +117,7 @@ pub(super) async fn lease(upstream: &Upstream, overdue: Instant) -> io::Result<S
                 made = Some(id);
             }
             Found::Alone => {
-                let connection = open(&upstream.settings, MAX_STREAMS as usize).await?;
+                let connection = open(&upstream.settings, MAX_STREAMS as usize, PING).await?;
                 return Ok(stream(upstream, &connection, overdue));
             }
         }
@@ -149,7 +154,7 @@ fn find(upstream: &Upstream, overdue: Instant, made: Option<u64>) -> Found {
 fn dial(upstream: &Upstream, allowed: usize) -> Dialing {
     let (settings, generation, pool) = (Arc::clone(&upstream.settings), upstream.generation, upstream.pool.clone());
     let task = tokio::spawn(async move {
-        let opened = open(&settings, allowed).await;
+        let opened = open(&settings, allowed, PING).await;
         if let Some(mut shareable) = pool.http2(generation) {
             shareable.dialing = None;
             if let Ok(connection) = opened {
@@ -167,7 +172,7 @@ fn dial(upstream: &Upstream, allowed: usize) -> Dialing {
     task.map(result).boxed().shared()
 }
 
-async fn open(settings: &UpstreamSettings, allowed: usize) -> io::Result<Connection> {
+async fn open(settings: &UpstreamSettings, allowed: usize, ping: Ping) -> io::Result<Connection> {
     let stream = settings.connect(UpstreamProtocol::Http2).await?;
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -177,8 +182,8 @@ async fn open(settings: &UpstreamSettings, allowed: usize) -> io::Result<Connect
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(MAX_ANSWER_HEAD).unwrap_or(u32::MAX))
-        .keep_alive_interval(PING_AFTER)
-        .keep_alive_timeout(PONG_WITHIN);
+        .keep_alive_interval(ping.after)
+        .keep_alive_timeout(ping.within);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let allowed = Arc::new(AtomicUsize::new(allowed));
     tokio::spawn(run(connection, Arc::clone(&allowed)));
@@ -291,4 +296,38 @@ fn is_about_the_stream(error: &hyper::Error) -> bool {
 
 fn cause(error: &hyper::Error) -> Option<&h2::Error> {
     std::error::Error::source(error).and_then(|source| source.downcast_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::super::UpstreamAddress;
+    use super::*;
+
+    #[tokio::test]
+    async fn an_app_that_does_not_answer_a_ping_is_gone() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let silent = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            // Empty SETTINGS, and then nothing.
+            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.expect("sent");
+            while stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
+        });
+        let settings = UpstreamSettings {
+            address: UpstreamAddress::Tcp(address.clone()),
+            protocol: UpstreamProtocol::Http2,
+            tls: None,
+            path_prefix: String::new(),
+            connect_timeout: Duration::from_secs(3),
+            header_timeout: Duration::from_secs(60),
+        };
+        let ping = Ping { after: Duration::from_millis(100), within: Duration::from_millis(100) };
+        let mut connection = open(&settings, 1, ping).await.expect("a connection");
+        let request = Request::get(format!("http://{address}/")).body(Upload::empty()).expect("a request");
+        let answer = tokio::time::timeout(Duration::from_secs(10), connection.sender.send_request(request)).await;
+        assert!(answer.expect("it does not wait for ever").is_err());
+        tokio::time::timeout(Duration::from_secs(10), silent).await.expect("closed").expect("no panic");
+    }
 }
