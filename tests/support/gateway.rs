@@ -195,10 +195,28 @@ impl Gateway {
         Answer::read(&exchange(self.admin, &request(method, target, &self.admin.to_string(), lines, body)))
     }
 
+    /// Changes the configuration file.
+    pub(crate) fn edit(&self, old: &str, new: &str) {
+        let file = self.folder().join("vestibule.toml");
+        let text = fs::read_to_string(&file).expect("a file");
+        assert!(text.contains(old), "no {old:?} in the configuration");
+        fs::write(file, text.replace(old, new)).expect("a file");
+    }
+
+    /// `-TERM`, `-HUP`, …
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(name).arg(self.pid().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()));
+    }
+
     /// Sends SIGTERM and waits for the exit status.
     pub(crate) fn terminate(&self) -> Option<i32> {
-        let status = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()));
+        self.signal("-TERM");
+        self.exit_status()
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn exit_status(&self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let Some(status) = self.child.lock().expect("no panic").try_wait().expect("a status") {
