@@ -33,6 +33,10 @@ pub use listeners::inherited;
 pub use look::{Finding, look};
 pub use reload::{Refused, Reloading};
 
+/// How long a connection that waits for a request is kept when no new ones are taken any more: longer than a request is on its
+/// way, and than it takes to send one on a connection that was just made.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+
 /// What a caller of [`start`] may choose beyond the configuration.
 pub struct Options {
     /// Threads that serve requests; one per core is right.
@@ -68,11 +72,11 @@ impl Default for Options {
     }
 }
 
-/// Binds every listener first, so that a port in use is found before anything runs, then serves.
-pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> {
+/// Binds every listener first, so that a port in use is found before anything runs, then serves. Called inside of a runtime.
+pub fn start(config: Config, options: Options) -> anyhow::Result<Running> {
     let public = match options.public {
         Some(listener) => listener,
-        None => bind(config.server.listen, "[server] listen").await?,
+        None => bind(config.server.listen, config.server.reuse_port, "[server] listen")?.into_std()?,
     };
     let metrics = Metrics::install().context("metrics")?;
     let watches = options.reloading.is_some();
@@ -87,7 +91,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
         tracing::warn!(event = "start", "{warning}");
     }
     let (drain, draining) = watch::channel(Drain::Serving);
-    let mut beside = Beside::start(&config, metrics, &in_force, &draining).await?;
+    let mut beside = Beside::start(&config, metrics, &in_force, &draining)?;
     let workers = spawn_workers(&public, &live, options.workers, &draining)?;
     if watches {
         beside.tasks.push(tokio::spawn(Arc::clone(&in_force).watch()));
@@ -130,34 +134,40 @@ impl Running {
         Controls(Arc::clone(&self.in_force))
     }
 
-    /// Stops: says so on `/readyz` for the drain delay, takes no more connections, lets those that are open finish, and
-    /// ends at the latest when the drain time is over.
+    /// Stops: says so on `/readyz` and in every answer for the drain delay, takes no more connections, lets those that are open
+    /// finish, and ends at the latest when the drain time is over.
     pub async fn drain(self) {
         self.drain.send_replace(Drain::Announced);
         let times = self.in_force.parts().drain;
         tokio::time::sleep(times.announce).await;
         let limit = times.finish;
-        if tokio::time::timeout(limit, self.finish()).await.is_err() {
+        if tokio::time::timeout(limit, self.finish(LAST_REQUEST.min(limit / 2))).await.is_err() {
             tracing::warn!(event = "stop", "some connections did not finish in time and are cut");
         }
     }
 
-    /// Stops without announcing it.
+    /// Stops without announcing it, and without waiting for requests that may be on their way.
     pub async fn stop(self) {
         let limit = self.in_force.parts().drain.finish;
         // What is still open after that is cut by the end of its worker.
-        let _ = tokio::time::timeout(limit, self.finish()).await;
+        let _ = tokio::time::timeout(limit, self.finish(Duration::ZERO)).await;
     }
 
-    async fn finish(self) {
+    async fn finish(self, last_request: Duration) {
         self.drain.send_replace(Drain::Finishing);
-        // Not joined on a thread of the runtime: it would wait at its own end for a worker that does not end, such as one
-        // with a stream that goes on for ever.
-        while self.workers.iter().any(|worker| !worker.is_finished()) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let _ = tokio::time::timeout(last_request, self.workers_end()).await;
+        self.drain.send_replace(Drain::Closing);
+        self.workers_end().await;
         for task in self.beside {
             task.abort();
+        }
+    }
+
+    /// Not joined on a thread of the runtime: it would wait at its own end for a worker that does not end, such as one with a
+    /// stream that goes on for ever.
+    async fn workers_end(&self) {
+        while self.workers.iter().any(|worker| !worker.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }

@@ -101,6 +101,8 @@ pub struct Server {
     pub drain: Duration,
     /// Time between "not ready" and the end of accepting.
     pub drain_delay: Duration,
+    /// Whether another process of ours may listen on the same address.
+    pub reuse_port: bool,
 }
 
 /// One `[hosts.NAME]`.

@@ -1,6 +1,8 @@
 //! The life of the process: reloading, stopping, restarting, and the clock of the machine.
 
 mod reload;
+mod restart;
+mod stop;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -33,8 +35,8 @@ fn is_behind(gateway: &Gateway) -> bool {
 
 fn metric(gateway: &Gateway, line: &str) -> u64 {
     let text = gateway.admin("GET", "/metrics", &[], b"").text();
-    let value = text.lines().find_map(|own| own.strip_prefix(line)?.strip_prefix(' ')).map(str::to_owned);
-    value.unwrap_or_else(|| panic!("no {line} in {text}")).parse().expect("a number")
+    let value = text.lines().find_map(|own| own.strip_prefix(line)?.strip_prefix(' '));
+    value.expect("the metric is there").parse().expect("a number")
 }
 
 fn reload_with(gateway: &Gateway, token: &str) -> Answer {

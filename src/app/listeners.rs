@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use socket2::SockRef;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use super::reload::InForce;
@@ -14,6 +14,9 @@ use crate::config::Config;
 use crate::gateway::Drain;
 use crate::grants::Change;
 use crate::telemetry::Metrics;
+
+/// Connections that the system holds until a worker takes them.
+const BACKLOG: u32 = 1024;
 
 /// The listener that a service manager bound and holds (systemd's `LISTEN_FDS`), if there is one. Connections wait at it
 /// while this process is not there, and none is lost when it ends. To be asked before there are threads.
@@ -29,9 +32,16 @@ pub fn inherited() -> anyhow::Result<Option<std::net::TcpListener>> {
     Ok(listener)
 }
 
-pub(super) async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<std::net::TcpListener> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("{key}: {address} cannot be used"))?;
-    Ok(listener.into_std()?)
+/// With `reuse_port`, other processes of the same user can listen there too, and each gets a share of the connections.
+pub(super) fn bind(address: SocketAddr, reuse_port: bool, key: &str) -> anyhow::Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(reuse_port)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().with_context(|| format!("{key}: {address} cannot be used"))
 }
 
 /// The listeners beside the path.
@@ -42,7 +52,7 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    pub(super) async fn start(
+    pub(super) fn start(
         config: &Config,
         metrics: Metrics,
         in_force: &Arc<InForce>,
@@ -56,13 +66,13 @@ impl Beside {
             metrics: Arc::new(move || metrics.render()),
         };
         if let Some(settings) = &config.admin {
-            let listener = TcpListener::from_std(bind(settings.listen, "[admin] listen").await?)?;
+            let listener = bind(settings.listen, false, "[admin] listen")?;
             let listen = listener.local_addr()?;
             beside.admin = Some(listen);
             beside.tasks.push(tokio::spawn(admin::serve(listener, admin::router(probes.clone(), api(in_force, listen)))));
         }
         if let Some(listen) = config.health {
-            let listener = TcpListener::from_std(bind(listen, "[health] listen").await?)?;
+            let listener = bind(listen, false, "[health] listen")?;
             beside.health = Some(listener.local_addr()?);
             beside.tasks.push(tokio::spawn(admin::serve(listener, admin::health_router(probes))));
         }

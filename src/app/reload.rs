@@ -58,7 +58,7 @@ pub struct Refused {
     pub problems: Vec<String>,
 }
 
-type Fixed = [(&'static str, String); 4];
+type Fixed = [(&'static str, String); 5];
 
 impl InForce {
     /// With the configuration of the start.
@@ -195,6 +195,7 @@ fn fixed(config: &Config) -> Fixed {
     let address = |listen: Option<std::net::SocketAddr>| listen.map(|listen| listen.to_string()).unwrap_or_default();
     [
         ("server.listen", config.server.listen.to_string()),
+        ("server.reuse_port", config.server.reuse_port.to_string()),
         ("admin.listen", address(config.admin.as_ref().map(|admin| admin.listen))),
         ("health.listen", address(config.health)),
         ("telemetry.format", format!("{:?}", config.telemetry.format)),

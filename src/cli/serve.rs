@@ -64,7 +64,7 @@ async fn serve(config: Config, public: Option<TcpListener>, reloading: Reloading
     let upstream = config.upstream.address.to_string();
     let public_url = config.server.public_url.to_string();
     let options = Options { public, reloading: Some(reloading), ..Options::default() };
-    let running = app::start(config, options).await?;
+    let running = app::start(config, options)?;
     announce(&running, &public_url, &upstream);
     tokio::spawn(reload_on(hangup, running.controls()));
     tokio::select! {
