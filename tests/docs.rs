@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-mod nginx;
 mod operate;
 mod shown;
 
@@ -65,7 +64,8 @@ fn root() -> &'static Path {
 fn pages() -> Vec<Page> {
     let docs = fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("an entry").path());
     let markdown = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    let fixed = ["README.md", "CHANGELOG.md", "SECURITY.md", "examples/README.md"].map(|name| root().join(name));
+    let fixed = ["README.md", "CHANGELOG.md", "SECURITY.md", "deploy/README.md", "examples/README.md"]
+        .map(|name| root().join(name));
     let mut paths: Vec<PathBuf> = markdown.chain(fixed).collect();
     paths.sort();
     paths.into_iter().map(|path| page(&path)).collect()

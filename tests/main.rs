@@ -7,4 +7,5 @@ mod docs;
 mod examples;
 mod gateway;
 mod hosts;
+mod proxies;
 mod support;
