@@ -193,7 +193,7 @@ fn every_configuration_for_a_deployment_is_valid() {
         "set -eu\nexport ASSEMBLY_API_KEY={key} VESTIBULE_SESSION_KEY={key} VESTIBULE_ADMIN_TOKEN={key}\n\
          vestibule keys generate assertion >assertion.pem\nchmod 600 *\n"
     );
-    for kind in ["systemd", "compose", "kubernetes"] {
+    for kind in ["systemd", "compose/config", "kubernetes"] {
         let text = fs::read_to_string(root().join("deploy").join(kind).join("vestibule.toml")).expect("readable");
         // The secrets are where the service manager puts them; here they are in a folder of this test.
         let folder = secrets.path().display().to_string();

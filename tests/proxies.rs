@@ -1,9 +1,11 @@
-//! The proxies of `deploy/`, in front of the gateway, over TLS: the real programs with the files as they are there, but for
-//! addresses and paths. What holds behind one holds behind all three.
+//! The proxies of `deploy/`, in front of the gateway, over TLS: the real programs with the files as they are there, but
+//! for addresses and paths. What holds behind one holds behind all three.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -73,6 +75,18 @@ impl Scene {
         let logs: String = logs.map(|path| fs::read_to_string(path).expect("a log")).collect();
         logs + &self.proxy.output()
     }
+
+    /// The same, once this is in it.
+    fn log_with(&self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut log = self.written();
+        while !log.contains(text) {
+            assert!(Instant::now() < deadline, "no {text} in\n{log}");
+            thread::sleep(Duration::from_millis(10));
+            log = self.written();
+        }
+        log
+    }
 }
 
 #[test]
@@ -121,6 +135,7 @@ fn hdr_16_addresses_and_ids_that_a_caller_makes_up_are_not_believed_behind_any_p
         );
         assert!(!["6.6.6.6", "7.7.7.7", "evil", "gopher"].iter().any(|word| seen.head.contains(word)), "{}", seen.head);
         assert!(seen.value("x-request-id").len() >= 16, "{}: {}", proxy.name, seen.head);
+        scene.log_with(seen.value("x-request-id"));
         let log = scene.gateway.output();
         assert!(log.contains("\"peer\":\"127.0.0.1\"") && !log.contains("evil-id"), "{}: {log}", proxy.name);
     }

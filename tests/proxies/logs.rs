@@ -1,8 +1,5 @@
 //! What a proxy writes down: no token, no cookie, whatever happens to the request.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use super::start::{CADDY, NGINX, PROXIES, Proxy, TRAEFIK};
 use super::{NAME, Scene};
 use crate::support::{Token, Upstream, answer_with, read_to_end, request};
@@ -40,19 +37,6 @@ fn ask_for_everything(scene: &Scene, cookie: &str) {
     scene.client.get("/open/live?token=canary-token", &upgrade);
 }
 
-/// The log once this is in it.
-fn log_with(scene: &Scene, text: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let log = scene.written();
-        if log.contains(text) || Instant::now() > deadline {
-            assert!(log.contains(text), "no {text} in\n{log}");
-            return log;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
 fn secrets(log: &str, cookie: &str, token: &str) -> Vec<String> {
     let value = cookie.split_once('=').expect("a cookie").1;
     let is_secret = |line: &&str| ["canary", value, token].iter().any(|secret| line.contains(secret));
@@ -74,7 +58,7 @@ fn log_02_no_proxy_writes_a_token_or_a_cookie_down() {
         let answer = scene.client.get("/open/last?token=canary-token", &[]);
         assert_eq!(answer.status, 502, "{}: {answer:?}", proxy.name);
 
-        let log = log_with(&scene, "/open/last");
+        let log = scene.log_with("/open/last");
         for expected in ["/open/there", "/public/broken", "/open/version-2", "303", "302", "502"] {
             assert!(log.contains(expected), "{}: no {expected} in\n{log}", proxy.name);
         }
@@ -94,7 +78,7 @@ fn a_query_in_the_log_would_be_noticed() {
         let upstream = app();
         let scene = Scene::with(proxy, upstream.address, &[(line, usual)]);
         scene.client.get("/public/last?token=canary-token", &[]);
-        let log = log_with(&scene, "/public/last");
+        let log = scene.log_with("/public/last");
         assert!(!secrets(&log, "a=b-cookie", "no-token").is_empty(), "{}: {log}", proxy.name);
     }
 }
@@ -108,7 +92,7 @@ fn log_02_nginx_has_no_error_log_in_which_a_token_could_stand() {
         let upstream = app();
         let scene = Scene::without_gateway(NGINX, upstream.address, changes);
         assert_eq!(scene.client.get("/public/last?token=canary-token", &[]).status, 502);
-        let log = log_with(&scene, "\"GET /public/last\" 502");
+        let log = scene.log_with("\"GET /public/last\" 502");
         assert_eq!(secrets(&log, "a=b-cookie", "no-token").len(), quoted, "{log}");
     }
 }
