@@ -11,7 +11,7 @@ mod sessions;
 mod sites;
 mod telemetry;
 mod tokens;
-mod upgrade;
+pub(crate) mod upgrade;
 mod upstream;
 
 use crate::support::{Gateway, Upstream};

@@ -9,7 +9,7 @@ use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::build;
+use super::parts::Parts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::{UpstreamAddress, UpstreamProtocol, UpstreamSettings};
@@ -31,7 +31,7 @@ pub struct Finding {
 /// Asks the app and every host's API once.
 pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![upstream(config).await];
-    for host in build(config, &Clock::system())?.hosts {
+    for host in Parts::of(config, &Clock::system(), None)?.hosts() {
         let good = host.probe().await;
         let troubles = host.troubles();
         let says = if troubles.is_empty() {

@@ -115,15 +115,12 @@ fn pem<T>(
     reader: &mut Reader<'_>,
     understand: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Option<T> {
-    let folder = reader.folder().to_owned();
-    table.optional(key, reader, |node| {
-        let path = folder.join(text(node)?);
-        let bytes = std::fs::read(&path).or_else(|error| {
-            let help = "check the path; it counts from the configuration's folder";
-            fault(format!("{} cannot be read: {error}", path.display()), help)
-        })?;
-        understand(&bytes).or_else(|error| fault(format!("{}: {error}", path.display()), "give a PEM file"))
-    })
+    let node = table.node(key)?;
+    let read = text(node).and_then(|name| {
+        let (path, bytes) = reader.file(&name)?;
+        understand(bytes.expose()).or_else(|error| fault(format!("{}: {error}", path.display()), "give a PEM file"))
+    });
+    read.map_err(|fault| reader.fault(&node.place, &table.key(key), fault)).ok()
 }
 
 fn server_name(node: &Node) -> Result<ServerName<'static>, Fault> {

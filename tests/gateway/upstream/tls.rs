@@ -168,3 +168,19 @@ fn what_is_wrong_with_the_files_is_told_before_anything_runs() {
     assert!(code == Some(78) && says.contains("the app is not at https://"), "{says}");
     assert_eq!(https("ca = \"ca.pem\", certificate = \"client.crt\", key = { file = \"client.key\" }").0, Some(0));
 }
+
+#[test]
+fn a_renewed_authority_counts_after_a_reload() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let folder = folder(&old);
+    let app = App::over_tls(new.issue("localhost", false).server(BOTH, None));
+    let gateway = before(&app, "h2", "localhost", folder.path(), CA);
+    assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 502);
+    std::fs::write(folder.path().join("ca.pem"), new.pem()).expect("written");
+    gateway.signal("-HUP");
+    let mut asked = (0..100).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        gateway.ask("GET", "/public/x", &[]).status
+    });
+    assert!(asked.any(|status| status == 200), "{}", gateway.output());
+}
