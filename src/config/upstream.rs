@@ -43,7 +43,7 @@ pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Upst
     table.finish(reader);
     let Url { address, path_prefix, .. } = url?;
     let protocol = if protocol == Protocol::Http1 { UpstreamProtocol::Http1 } else { UpstreamProtocol::Http2 };
-    Some(UpstreamSettings { address, protocol, tls: tls?, path_prefix, connect_timeout, header_timeout })
+    Some(UpstreamSettings { address, protocol, tls: tls.ok()?, path_prefix, connect_timeout, header_timeout })
 }
 
 /// `h2` is agreed upon in the TLS handshake, `h2c` is what there is without one.
@@ -56,8 +56,8 @@ fn check_protocol(protocol: Protocol, url: &Url, table: &Table<'_>, reader: &mut
     reader.error(&table.place_of("protocol"), &table.key("protocol"), message, help);
 }
 
-/// `Some(None)` without TLS, `None` if something about it is in disorder.
-fn tls(upstream: &mut Table<'_>, url: Option<&Url>, reader: &mut Reader<'_>) -> Option<Option<UpstreamTls>> {
+/// `None` without TLS. What is in disorder has been told.
+fn tls(upstream: &mut Table<'_>, url: Option<&Url>, reader: &mut Reader<'_>) -> Result<Option<UpstreamTls>, ()> {
     let (configured, before) = (upstream.has("tls"), reader.errors());
     let mut table = upstream.table("tls", reader);
     let authorities = pem(&mut table, "ca", reader, |text| Authorities::from_pem(text).map_err(|e| e.to_string()));
@@ -65,21 +65,21 @@ fn tls(upstream: &mut Table<'_>, url: Option<&Url>, reader: &mut Reader<'_>) -> 
     let name = table.optional("server_name", reader, server_name);
     let (place, key) = (table.place.clone(), table.path.clone());
     table.finish(reader);
-    let url = url?;
+    let url = url.ok_or(())?;
     let Some(host) = &url.tls_name else {
         if configured && reader.errors() == before {
             reader.error(&place, &key, "the app is not at https://", "write url = \"https://…\", or leave tls out");
         }
-        return Some(None);
+        return Ok(None);
     };
     if reader.errors() > before {
-        return None;
+        return Err(());
     }
     let made = name.map_or_else(|| ServerName::try_from(host.clone()).map_err(|e| e.to_string()), Ok);
     let made = made.and_then(|name| {
         UpstreamTls::new(authorities.unwrap_or_default(), identity, name).map_err(|error| error.to_string())
     });
-    made.map(Some).map_err(|error| reader.error(&place, &key, format!("{key}: {error}"), "see the certificate")).ok()
+    made.map(Some).map_err(|error| reader.error(&place, &key, format!("{key}: {error}"), "see the certificate"))
 }
 
 /// Both or neither: a certificate without its key proves nothing.

@@ -123,7 +123,7 @@ impl Way<'_> {
         let lease = upstream.lease(wire, overdue).await.map_err(|error| unreachable(&error))?;
         let once_more = match lease.send(request).await {
             Attempt::Answered(answer, lease) => return Ok((answer, lease)),
-            Attempt::Unsent { request, .. } => *request,
+            Attempt::Unsent { request, .. } => request,
             Attempt::Failed { error, reused, refused } => {
                 let request = if refused || (reused && broke_off(&error)) { again(refused) } else { None };
                 request.ok_or_else(|| self.failed(&error))?

@@ -67,7 +67,7 @@ pub(super) enum Attempt {
     Answered(Response<Incoming>, Lease),
     /// Never written; here it is again.
     Unsent {
-        request: Box<Request<Upload>>,
+        request: Request<Upload>,
         error: hyper::Error,
     },
     /// Written at least in part, and no answer came.
@@ -177,12 +177,11 @@ impl Lease {
 
 impl Attempt {
     fn of(mut failure: TrySendError<Request<Upload>>, reused: bool) -> Self {
-        match failure.take_message() {
-            Some(request) => Self::Unsent { request: Box::new(request), error: failure.into_error() },
-            None => {
-                let error = failure.into_error();
-                Self::Failed { reused, refused: http2::refused(&error), error }
-            }
+        let request = failure.take_message();
+        let error = failure.into_error();
+        match request {
+            Some(request) => Self::Unsent { request, error },
+            None => Self::Failed { reused, refused: http2::refused(&error), error },
         }
     }
 }

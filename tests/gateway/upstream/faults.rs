@@ -17,7 +17,10 @@ const INTERNAL_ERROR: u32 = 2;
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
 
-/// Serves one request and then as many as come.
+/// What is done with one stream.
+type Script = fn(&mut Wire, u32);
+
+/// Serves as many requests as come.
 fn serve(wire: &mut Wire) {
     while let Some(stream) = wire.request() {
         wire.answer(stream);
@@ -32,7 +35,7 @@ fn status_200_of_length_10() -> Vec<u8> {
 // UPS-02, UPS-10
 #[test]
 fn a_transfer_that_breaks_off_never_looks_complete_over_http_2() {
-    let breaks: [(&str, fn(&mut Wire, u32)); 6] = [
+    let breaks: [(&str, Script); 6] = [
         ("reset", |wire, stream| {
             wire.begin_answer(stream);
             wire.reset(stream, INTERNAL_ERROR);
@@ -77,14 +80,14 @@ fn an_answer_that_ended_before_its_request_did_is_complete() {
         }
     });
     let gateway = before_http2(app.address).start();
-    let answer = gateway.send("POST", "/public/x", &[], &[b'x'; 100_000]);
+    let answer = gateway.send("POST", "/public/x", &[], &b"x".repeat(100_000));
     assert_eq!((answer.status, answer.text().as_str(), answer.broken), (200, "ok", false));
 }
 
 // UPS-03
 #[test]
 fn what_the_app_did_not_look_at_is_sent_again_unless_it_has_a_body() {
-    let refusals: [fn(&mut Wire, u32); 2] =
+    let refusals: [Script; 2] =
         [|wire, _| wire.go_away(0, NO_ERROR), |wire, stream| wire.reset(stream, REFUSED_STREAM)];
     for refuse in refusals {
         // Every second request is refused.

@@ -18,15 +18,13 @@ use crate::support::{Answer, App, Gateway, connect, read_to_end, read_until, req
 fn echo(body: Incoming) -> crate::support::AppAnswer {
     let frames = futures_util::stream::unfold(Some(body), |body| async move {
         let mut body = body?;
-        match body.frame().await {
-            Some(Ok(frame)) => frame.into_data().ok().map(|data| (Ok::<_, Infallible>(Frame::data(data)), Some(body))),
-            _ => {
-                let mut trailers = HeaderMap::new();
-                trailers.insert("grpc-status", HeaderValue::from_static("0"));
-                trailers.insert("x-vestibule-user", HeaderValue::from_static("evil"));
-                Some((Ok(Frame::trailers(trailers)), None))
-            }
+        if let Some(Ok(frame)) = body.frame().await {
+            return frame.into_data().ok().map(|data| (Ok::<_, Infallible>(Frame::data(data)), Some(body)));
         }
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        trailers.insert("x-vestibule-user", HeaderValue::from_static("evil"));
+        Some((Ok(Frame::trailers(trailers)), None))
     });
     let answer = Response::builder().header("content-type", "application/grpc");
     let answer = answer.header("trailer", "grpc-status, x-vestibule-user");

@@ -131,8 +131,9 @@ fn a_body_of_any_size_takes_constant_memory_over_http_2_too() {
     let mut stream = connect(gateway.address);
     let head = request("PUT", "/public/up", &gateway.host(), &[&format!("Content-Length: {SIZE}")], b"");
     stream.write_all(&head).expect("a head");
+    let part = vec![b'x'; 1 << 16];
     for _ in 0..SIZE >> 16 {
-        stream.write_all(&[b'x'; 1 << 16]).expect("a part");
+        stream.write_all(&part).expect("a part");
     }
     assert_eq!(Answer::read(&read_to_end(&mut stream)).text(), SIZE.to_string());
     let mut stream = connect(gateway.address);
