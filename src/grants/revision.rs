@@ -7,11 +7,14 @@ use arc_swap::ArcSwap;
 
 use super::Change;
 use crate::access::TenantId;
+use crate::news::News;
 
 /// The revisions of all tenants.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Revisions {
     now: ArcSwap<Numbers>,
+    /// Told after the number has moved.
+    pub(super) changes: News<TenantId>,
 }
 
 /// No number is ever used twice, so the larger of the two is new after either kind of change.
@@ -40,5 +43,9 @@ impl Revisions {
             }
             Arc::new(next)
         });
+        match &change.tenant {
+            Some(tenant) => self.changes.tell(tenant),
+            None => self.changes.tell_all(),
+        }
     }
 }
