@@ -150,7 +150,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
     }
     let (drain, draining) = watch::channel(Drain::Serving);
     let audit = Audit::new();
-    let live = Live::new(gateway(&config, &parts, &audit)?);
+    let live = Live::new(gateway(&config, &parts, &audit)?, draining.clone());
     let beside = Beside::start(&config, &parts, &draining).await?;
     let workers = spawn_workers(&public, &live, options.workers, &draining)?;
     for host in parts.hosts {
@@ -261,6 +261,8 @@ fn gateway(config: &Config, parts: &Parts, audit: &Audit) -> anyhow::Result<Gate
         assertions: Arc::clone(&parts.assertions),
         upstream: config.upstream.clone(),
         audit: audit.clone(),
+        fact_life: config.cache.ttl,
+        drain_time: config.server.drain,
         request_id_prefix,
     })
 }
