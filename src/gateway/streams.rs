@@ -26,7 +26,7 @@ use crate::session::{Session, SessionId};
 /// An answer that is over by then is none that has to be watched.
 const SETTLES: Duration = Duration::from_millis(250);
 
-/// How often a stream is decided at most: many changes at once are one.
+/// The time between two re-checks that changes ask for: many changes at once are one.
 const GAP: Duration = Duration::from_millis(100);
 
 /// When somebody is asked again who could not say.
@@ -204,7 +204,7 @@ impl Right {
     /// Decides again and again, until the answer is no.
     async fn lost(&mut self) -> End {
         let mut in_doubt: Option<Instant> = None;
-        let mut replaced = self.streams.generation.subscribe();
+        let (mut replaced, mut not_before) = (self.streams.generation.subscribe(), Instant::now());
         loop {
             let began = Instant::now();
             replaced.mark_unchanged();
@@ -237,7 +237,8 @@ impl Right {
                 _ = replaced.changed() => {}
                 () = sleep(alive) => {}
             }
-            sleep_until(began + GAP).await;
+            sleep_until(not_before).await;
+            not_before = Instant::now() + GAP;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Two sides of a WebSocket, joined until one of them ends it or the right to it is gone.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -30,7 +31,7 @@ struct Direction<R, W> {
     pending: std::ops::Range<usize>,
 }
 
-/// Passes bytes in both directions until both have ended, one has failed, or `ends` says that it is over.
+/// Passes bytes in both directions until the app has ended, one of them has failed, or `ends` says that it is over.
 pub(super) async fn join<C, A>(caller: C, app: A, ends: impl Future<Output = End>) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite,
@@ -42,7 +43,7 @@ where
     let end = tokio::select! {
         biased;
         end = ends => end,
-        result = async { tokio::try_join!(up.run(), down.run()) } => return result.map(|_| ()),
+        result = until_both_end(up.run(), down.run()) => return result,
     };
     // Whoever is slow or gone is cut, which is an end too.
     let told = timeout(FRAME_TIME, down.close(end)).await;
@@ -51,6 +52,25 @@ where
         let _ = timeout(ECHO_TIME, up.echo()).await;
     }
     Ok(())
+}
+
+/// A caller may have said all and still listen. Where the app has left there is nobody to talk to, and a caller that stays
+/// does not keep its place.
+async fn until_both_end(
+    up: impl Future<Output = io::Result<()>>,
+    down: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    let (mut up, mut down) = (pin!(up), pin!(down));
+    tokio::select! {
+        result = &mut up => {
+            result?;
+            down.await
+        }
+        result = &mut down => {
+            result?;
+            timeout(ECHO_TIME, up).await.unwrap_or(Ok(()))
+        }
+    }
 }
 
 impl<R: AsyncRead, W: AsyncWrite> Direction<R, W> {
@@ -163,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_pass_both_ways_until_both_sides_have_ended() {
+    async fn bytes_pass_both_ways_until_the_app_has_ended() {
         let Ends { mut caller, mut app, end: _end, joined } = joined();
         caller.write_all(b"up").await.expect("room");
         app.write_all(b"down").await.expect("room");
@@ -174,6 +194,14 @@ mod tests {
         drop(app);
         assert_eq!(rest(&mut caller).await, b"more");
         joined.await.expect("no panic").expect("no error");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_stays_when_the_app_has_left_is_let_go() {
+        let Ends { mut caller, app, end: _end, joined } = joined();
+        drop(app);
+        assert_eq!(rest(&mut caller).await, b"");
+        timeout(ECHO_TIME * 5, joined).await.expect("in time").expect("no panic").expect("no error");
     }
 
     #[tokio::test]
