@@ -194,7 +194,7 @@ impl Sessions {
         let mark = self.sealer.mark();
         let due = moved || session.mark != mark || confirmed_at > session.confirmed_at;
         let confirmed_at = confirmed_at.max(session.confirmed_at);
-        due.then(|| Session { idle_end, confirmed_at, mark, ..session.clone() })
+        due.then(|| Session { confirmed_at, idle_end, mark, ..session.clone() })
     }
 
     /// The session as something goes on with it that was begun with it, a stream for example: as the one that has taken its

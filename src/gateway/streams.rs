@@ -294,3 +294,6 @@ impl Drop for Counted {
         counter!("vestibule_streams_total", "kind" => self.kind.as_str(), "end" => self.end).increment(1);
     }
 }
+
+#[cfg(test)]
+mod tests;

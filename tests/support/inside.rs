@@ -21,7 +21,7 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    pub(crate) fn start(setup: Setup) -> Self {
+    pub(crate) fn start(setup: &Setup) -> Self {
         let (platform, public, admin) = (Platform::start(), free_port(), free_port());
         let text = setup
             .text

@@ -17,6 +17,10 @@ const CLOSE: u8 = 0x08;
 const FINAL_CLOSE: u8 = 0x88;
 const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
+/// The length is in the next two bytes.
+const SHORT: u8 = 0x7e;
+/// The length is in the next eight bytes.
+const LONG: u8 = 0x7f;
 
 impl Frames {
     /// Notes what has passed.
@@ -58,8 +62,8 @@ impl Frames {
             return 2;
         }
         let extended = match self.header[1] & LENGTH {
-            126 => 2,
-            127 => 8,
+            SHORT => 2,
+            LONG => 8,
             _ => 0,
         };
         2 + extended + if self.header[1] & MASKED == 0 { 0 } else { 4 }
@@ -68,9 +72,9 @@ impl Frames {
     fn length(&self) -> u64 {
         let extended = |count: usize| self.header[2..2 + count].iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
         match self.header[1] & LENGTH {
-            126 => extended(2),
-            127 => extended(8),
-            short => u64::from(short),
+            SHORT => extended(2),
+            LONG => extended(8),
+            length => u64::from(length),
         }
     }
 }
@@ -102,9 +106,9 @@ mod tests {
         let mut bytes = match (length, form) {
             (0..=125, 0) => vec![first, bit | u8::try_from(length).expect("short")],
             (0..=0xffff, 0 | 1) => {
-                [&[first, bit | 126][..], &u16::try_from(length).expect("two").to_be_bytes()].concat()
+                [&[first, bit | SHORT][..], &u16::try_from(length).expect("two").to_be_bytes()].concat()
             }
-            _ => [&[first, bit | 127][..], &(length as u64).to_be_bytes()].concat(),
+            _ => [&[first, bit | LONG][..], &(length as u64).to_be_bytes()].concat(),
         };
         bytes.extend(std::iter::repeat_n(0x88, length + if masked { 4 } else { 0 }));
         bytes
