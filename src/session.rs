@@ -126,12 +126,25 @@ struct Ended {
 impl Sessions {
     /// Checks the keys; each must be 32 bytes.
     pub fn new(settings: SessionSettings) -> Result<Self, KeyError> {
-        let SessionSettings { keys, idle, absolute, origin, clock } = settings;
-        let sealer = Sealer::new(&keys, &origin)?;
         // A full list gives up what was not asked for longest. The usual policy would turn the newest away instead.
         let revoked = Cache::builder().max_capacity(MAX_REVOKED).eviction_policy(EvictionPolicy::lru());
-        let revoked = revoked.expire_after(UntilItsEnd(clock.clone())).build();
-        Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked, ends: News::default() })
+        let revoked = revoked.expire_after(UntilItsEnd(settings.clock.clone())).build();
+        Self::with(settings, revoked, News::default())
+    }
+
+    /// With other settings from now on. What was ended before stays ended: both have one list.
+    pub fn after(before: &Self, settings: SessionSettings) -> Result<Self, KeyError> {
+        Self::with(settings, before.revoked.clone(), before.ends.clone())
+    }
+
+    fn with(
+        settings: SessionSettings,
+        revoked: Cache<SessionId, Ended>,
+        ends: News<SessionId>,
+    ) -> Result<Self, KeyError> {
+        let SessionSettings { keys, idle, absolute, origin, clock } = settings;
+        let sealer = Sealer::new(&keys, &origin)?;
+        Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked, ends })
     }
 
     /// A new session with a new id. Its absolute end counts from the first sight of its token, so that a token which is

@@ -12,7 +12,7 @@ mod sites;
 mod streams;
 mod telemetry;
 mod tokens;
-mod upgrade;
+pub(crate) mod upgrade;
 
 use crate::support::{Gateway, Upstream};
 

@@ -37,6 +37,12 @@ pub(super) const KEYS: &[Key] = &[
         "\"5s\"",
         "Before that, readyz is 503 for this long while connections are still accepted.",
     ),
+    key(
+        "server.reuse_port",
+        "boolean",
+        "false",
+        "Lets the next process listen on the same address before this one has stopped (SO_REUSEPORT).",
+    ),
     required(
         "upstream.url",
         "string",

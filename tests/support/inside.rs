@@ -35,7 +35,7 @@ impl Inside {
         ]);
         let config = config::parse(&text, Path::new("vestibule.toml"), &environment).expect("a sound configuration");
         let runtime = Runtime::new().expect("a runtime");
-        let running = runtime.block_on(start(config, Options::default())).expect("a gateway");
+        let running = runtime.block_on(async { start(config, Options::default()) }).expect("a gateway");
         Self { address: public, running: Some(running), runtime, _platform: platform }
     }
 
