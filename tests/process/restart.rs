@@ -81,9 +81,9 @@ impl Caller {
 /// Replaces the process so often behind a load; the next is ready before the one before is told to stop.
 fn restarts(count: usize, address: SocketAddr, start: impl Fn() -> Gateway) -> Load {
     let load = Load::default();
-    let callers = ["GET", "POST"].iter().flat_map(|&method| {
-        [true, true, false].map(|keeps| Caller { to: address, method, keeps })
-    });
+    let callers = ["GET", "POST"]
+        .iter()
+        .flat_map(|&method| [true, true, false].map(|keeps| Caller { to: address, method, keeps }));
     let callers: Vec<_> = callers.collect();
     scope(|scope| {
         let mut current = start();
