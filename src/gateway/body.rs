@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 mod download;
 
-pub(super) use download::{Download, DownloadError};
+pub(super) use download::{BodyError, Download};
 
 /// An answer's body: one of ours, or the app's as it comes.
 #[derive(Debug)]
@@ -80,13 +80,20 @@ impl Body {
     pub(super) fn full(bytes: Bytes) -> Self {
         Self::Full((!bytes.is_empty()).then_some(bytes))
     }
+
+    /// Breaks the app's answer off as soon as this is done. A caller that has not got all of it must not believe that it has.
+    pub(super) fn breaks_off_when<T>(&mut self, ends: impl Future<Output = T> + Send + 'static) {
+        if let Self::App(download) = self {
+            download.breaks_off_when(ends);
+        }
+    }
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = DownloadError;
+    type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::App(download) => Pin::new(download).poll_frame(cx),

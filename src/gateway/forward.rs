@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use super::body::{Body, Download, Progress, Upload, UploadError};
 use super::enrich::Outbound;
 use super::respond::Rejection;
 use super::route::RouteSpec;
+use super::streams::{Kind, Right, Socket};
 use crate::access::Permit;
 
 mod answer;
@@ -24,6 +25,7 @@ mod tunnel;
 mod upstream;
 
 pub(super) use answer::frame;
+use tunnel::Tunnel;
 pub(super) use tunnel::UpgradeKey;
 pub(super) use upstream::{Lease, Place, Pool, Upstream, Wire};
 pub use upstream::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
@@ -32,6 +34,30 @@ pub use upstream::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, Upstream
 pub(super) struct Forwarded {
     pub(super) answer: Response<Body>,
     pub(super) upstream_duration: Duration,
+    /// What follows a 101.
+    tunnel: Option<Tunnel>,
+}
+
+/// A longer answer takes its time; a shorter one of known length is on its way as a whole.
+const LONG: u64 = 1 << 20;
+
+impl Forwarded {
+    /// Whether it can go on for so long that the right to it may be lost on the way.
+    pub(super) fn may_last(&self) -> bool {
+        let body = self.answer.body();
+        self.tunnel.is_some() || (!body.is_end_stream() && body.size_hint().exact().is_none_or(|bytes| bytes > LONG))
+    }
+
+    /// Lets it go on for as long as the right to it.
+    pub(super) fn lasts_with(&mut self, right: Right, socket: Option<Socket>) {
+        if let Some(tunnel) = self.tunnel.take() {
+            return tunnel.start(right, socket);
+        }
+        let content_type = self.answer.headers().get(header::CONTENT_TYPE);
+        let has_no_end = content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let ends = right.ends(if has_no_end { Kind::Events } else { Kind::Answer });
+        self.answer.body_mut().breaks_off_when(ends);
+    }
 }
 
 /// What one request may take of the app.
@@ -92,15 +118,19 @@ pub(super) async fn forward(
         return Err(broken("an answer with too many header fields"));
     }
     let personal = permit.principal().is_some();
-    let answer = match (answer.status(), upgrade) {
-        (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => tunnel::open(answer, &key, head)?,
+    let (answer, tunnel) = match (answer.status(), upgrade) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => {
+            let (answer, tunnel) = tunnel::open(answer, &key, head)?;
+            (answer, Some(tunnel))
+        }
         (StatusCode::SWITCHING_PROTOCOLS, None) => return Err(broken("101 although no upgrade was asked for")),
-        _ => answer.map(|incoming| {
+        _ => {
             let clean = answer::clean_trailers;
-            Body::App(Download::new(incoming, lease, place, progress, bounds.idle, clean))
-        }),
+            let body = |incoming| Body::App(Download::new(incoming, lease, place, progress, bounds.idle, clean));
+            (answer.map(body), None)
+        }
     };
-    Ok(Forwarded { answer: answer::clean(answer, personal), upstream_duration })
+    Ok(Forwarded { answer: answer::clean(answer, personal), upstream_duration, tunnel })
 }
 
 /// What one exchange goes over.

@@ -1,6 +1,7 @@
 //! The app's answer on its way to the caller.
 
-use std::future::Future as _;
+use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -27,17 +28,24 @@ pub(in crate::gateway) struct Download {
     upload: Option<Arc<Progress>>,
     /// Removes what the app may not say in trailers.
     clean_trailers: fn(&mut HeaderMap),
+    /// Is done when the right to the answer is gone.
+    ends: Option<Ends>,
 }
+
+/// Looked at before each frame, so that nothing passes after it is done.
+struct Ends(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 /// Why an answer broke off.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::gateway) enum DownloadError {
+pub(in crate::gateway) enum BodyError {
     #[error("the app's answer broke off")]
-    Broken(#[from] hyper::Error),
+    App(#[from] hyper::Error),
     #[error("the app ended its answer before the end")]
     Short,
     #[error("the app's answer was silent for longer than answer_idle")]
     Silent,
+    #[error("the right to the answer was lost")]
+    Ended,
 }
 
 /// Time that we wait for the next frame while nothing comes of the request's body either. Costs nothing for an answer that
@@ -65,25 +73,37 @@ impl Download {
         if let Some(upload) = &upload {
             upload.answering(true);
         }
-        let mut download =
-            Self { incoming, lease: Some(lease), _place: place, silence, marks_ends, upload, clean_trailers };
+        let mut download = Self {
+            incoming,
+            lease: Some(lease),
+            _place: place,
+            silence,
+            marks_ends,
+            upload,
+            clean_trailers,
+            ends: None,
+        };
         if download.incoming.is_end_stream() {
             download.give_back();
         }
         download
     }
 
-    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+    pub(super) fn breaks_off_when<T>(&mut self, ends: impl Future<Output = T> + Send + 'static) {
+        self.ends = Some(Ends(Box::pin(async { drop(ends.await) })));
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
             let mark = self.upload.as_deref().map_or(0, Progress::mark);
-            return self.silence.poll(cx, mark).map(|()| Some(Err(DownloadError::Silent)));
+            return self.silence.poll(cx, mark).map(|()| Some(Err(BodyError::Silent)));
         };
         self.silence.since = None;
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(Ok(self.cleaned(frame))),
             Some(Err(error)) => Some(Err(error.into())),
             // The library takes a stream that was reset with NO_ERROR, or left behind by a GOAWAY, for one that ended.
-            None if self.marks_ends && !self.incoming.is_end_stream() => Some(Err(DownloadError::Short)),
+            None if self.marks_ends && !self.incoming.is_end_stream() => Some(Err(BodyError::Short)),
             None => None,
         })
     }
@@ -108,10 +128,14 @@ impl Download {
 
 impl HttpBody for Download {
     type Data = Bytes;
-    type Error = DownloadError;
+    type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if this.ends.as_mut().is_some_and(|ends| ends.0.as_mut().poll(cx).is_ready()) {
+            (this.ends, this.lease) = (None, None);
+            return Poll::Ready(Some(Err(BodyError::Ended)));
+        }
         let frame = ready!(this.next(cx));
         if let Some(Err(error)) = &frame {
             if this.upload.as_deref().and_then(Progress::fault).is_none() {
@@ -139,6 +163,12 @@ impl Drop for Download {
         if let Some(upload) = &self.upload {
             upload.answering(false);
         }
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ends")
     }
 }
 
