@@ -265,3 +265,30 @@ fn answers_without_a_body_pass_with_their_length_over_http_2() {
     }
     assert!(!gateway.output().contains("broke off"), "{}", gateway.output());
 }
+
+// UPS-13
+#[test]
+fn an_app_that_takes_leave_of_its_connections_under_load_costs_nobody_a_request() {
+    let app = App::with_life(Duration::from_millis(30), |request| async move {
+        let body = request.into_body().collect().await.expect("a body").to_bytes();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        text(&format!("{} bytes", body.len()))
+    });
+    let gateway = before_http2(app.address).start();
+    let until = Instant::now() + Duration::from_secs(2);
+    thread::scope(|scope| {
+        for (method, body) in [("GET", 0), ("POST", 10), ("POST", 100_000)].repeat(2) {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                let (body, mut asked) = (b"x".repeat(body), 0);
+                while Instant::now() < until {
+                    let answer = gateway.send(method, "/public/x", &[], &body);
+                    assert_eq!(answer.text(), format!("{} bytes", body.len()), "{method} {asked}: {}", answer.head);
+                    asked += 1;
+                }
+                assert!(asked > 20, "{asked}");
+            });
+        }
+    });
+    assert!(app.connections() > 20, "{} connections", app.connections());
+}
