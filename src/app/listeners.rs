@@ -69,7 +69,9 @@ impl Beside {
             let listener = bind(settings.listen, false, "[admin] listen")?;
             let listen = listener.local_addr()?;
             beside.admin = Some(listen);
-            beside.tasks.push(tokio::spawn(admin::serve(listener, admin::router(probes.clone(), api(in_force, listen)))));
+            beside
+                .tasks
+                .push(tokio::spawn(admin::serve(listener, admin::router(probes.clone(), api(in_force, listen)))));
         }
         if let Some(listen) = config.health {
             let listener = bind(listen, false, "[health] listen")?;

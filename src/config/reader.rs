@@ -136,7 +136,9 @@ impl<'e> Reader<'e> {
         }
         match text.expose_str() {
             Some(text) => Ok(Secret::from(text.trim_end_matches(['\r', '\n']))),
-            None => fault(format!("{} is not text", path.display()), "write the secret as text; keys as hex digits or PEM"),
+            None => {
+                fault(format!("{} is not text", path.display()), "write the secret as text; keys as hex digits or PEM")
+            }
         }
     }
 }

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::until;
 use crate::gateway::upgrade::{ACCEPTED, handshake};
-use crate::support::{
-    Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_to_end, read_until, request,
-};
+use crate::support::{Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_to_end, read_until, request};
 
 fn keep_alive(gateway: &Gateway, target: &str) -> Vec<u8> {
     request("GET", target, &gateway.host(), &["Connection: keep-alive"], b"")
