@@ -9,6 +9,7 @@ mod outage;
 mod paths;
 mod sessions;
 mod sites;
+mod streams;
 mod telemetry;
 mod tokens;
 pub(crate) mod upgrade;

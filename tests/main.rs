@@ -8,4 +8,5 @@ mod examples;
 mod gateway;
 mod hosts;
 mod process;
+mod proxies;
 mod support;

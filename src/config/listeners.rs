@@ -183,6 +183,12 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
             reader,
             count(10_000_000),
         ),
+        websockets_per_session: table.or(
+            "websockets_per_session",
+            default.websockets_per_session,
+            reader,
+            count(10_000),
+        ),
         token_failures,
         token_failure_window,
     };

@@ -234,6 +234,12 @@ pub(super) const KEYS: &[Key] = &[
         "Open connections of one address; trusted proxies are not counted.",
     ),
     key(
+        "limits.websockets_per_session",
+        "integer",
+        "20",
+        "Open WebSockets of one session: tabs of one person fit, and no script holds hundreds.",
+    ),
+    key(
         "limits.token_failures",
         "string",
         "\"100/1m\"",

@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Slot;
 use crate::gateway::Limits;
-use crate::gateway::body::Body;
+use crate::gateway::body::{Body, BodyError};
 use crate::gateway::interim::{Interim, Waiting};
 
 /// How long each phase of a connection may last.
@@ -145,9 +145,9 @@ impl Drop for Exchange {
 
 impl HttpBody for Answering {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
