@@ -21,7 +21,8 @@ use crate::grants::{Change, ConfigGrants, GrantLookup, GrantSettings, GrantSourc
 use crate::hosts::HostPlatform;
 use crate::hosts::assembly::Assembly;
 use crate::session::{SessionSettings, Sessions};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
+use crate::tls;
 
 mod explain;
 mod look;
@@ -33,6 +34,9 @@ pub use look::{Finding, look};
 
 /// When a host that did not answer at start is looked at again. A day of that is 144 questions.
 const PROBE_AGAIN: Duration = Duration::from_mins(10);
+
+/// A certificate that ends sooner is spoken of: it should have been renewed by now.
+const CERTIFICATE_ENDS_SOON: Duration = Duration::from_hours(14 * 24);
 
 /// What a caller of [`start`] may choose beyond the configuration.
 #[derive(Debug)]
@@ -150,8 +154,9 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Running> 
     }
     let (drain, draining) = watch::channel(Drain::Serving);
     let audit = Audit::new();
-    let live = Live::new(gateway(&config, &parts, &audit)?);
+    // Before the gateway, which has something to measure already.
     let beside = Beside::start(&config, &parts, &draining).await?;
+    let live = Live::new(gateway(&config, &parts, &audit, &options.clock)?);
     let workers = spawn_workers(&public, &live, options.workers, &draining)?;
     for host in parts.hosts {
         tokio::spawn(async move {
@@ -243,7 +248,19 @@ impl Controls {
     }
 }
 
-fn gateway(config: &Config, parts: &Parts, audit: &Audit) -> anyhow::Result<GatewaySettings> {
+/// The server's side of TLS. Everybody learns in time when the certificate ends: nothing else here ends by itself.
+fn shown(identity: &tls::Identity, clock: &Clock) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let end = identity.not_after().context("[server] tls")?;
+    telemetry::certificate_ends(end);
+    let left = end.since(clock.now());
+    if left < CERTIFICATE_ENDS_SOON {
+        let days = left.as_secs() / 86400;
+        tracing::warn!(event = "tls", not_after = end.to_rfc3339(), days, "the certificate has ended, or ends soon");
+    }
+    tls::server(identity, &[tls::H2, tls::HTTP_11]).context("[server] tls")
+}
+
+fn gateway(config: &Config, parts: &Parts, audit: &Audit, clock: &Clock) -> anyhow::Result<GatewaySettings> {
     let mut request_id_prefix = [0; 8];
     let random = ring::rand::SystemRandom::new();
     ring::rand::SecureRandom::fill(&random, &mut request_id_prefix).ok().context("the system gives no random bytes")?;
@@ -251,6 +268,7 @@ fn gateway(config: &Config, parts: &Parts, audit: &Audit) -> anyhow::Result<Gate
         public: config.server.public_url.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         limits: config.limits.clone(),
+        tls: config.server.tls.as_ref().map(|identity| shown(identity, clock)).transpose()?,
         hosts: parts.hosts.clone(),
         sessions: Arc::clone(&parts.sessions),
         grants: Arc::clone(&parts.grants),

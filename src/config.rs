@@ -28,6 +28,7 @@ mod reader;
 mod routes;
 #[cfg(test)]
 mod schema;
+mod tls;
 mod units;
 mod values;
 
@@ -92,6 +93,8 @@ pub struct Server {
     pub drain: Duration,
     /// Time between "not ready" and the end of accepting.
     pub drain_delay: Duration,
+    /// What callers are shown; without it they come in the clear.
+    pub tls: Option<crate::tls::Identity>,
 }
 
 /// One `[hosts.NAME]`.

@@ -3,12 +3,13 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_histogram, gauge, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use crate::audit::RequestRecord;
+use crate::clock::Timestamp;
 
 mod clock;
 mod json;
@@ -85,6 +86,7 @@ impl Metrics {
 }
 
 fn describe() {
+    describe_gauge!("vestibule_tls_not_after_seconds", "End of the certificate, in seconds of Unix time.");
     describe_counter!("vestibule_http_requests_total", "Requests by route, method, status and outcome.");
     describe_histogram!("vestibule_http_request_duration_seconds", "Time from a request's head to its answer's head.");
     describe_histogram!("vestibule_overhead_seconds", "The part of that time which the gateway spent itself.");
@@ -94,6 +96,12 @@ fn describe() {
     describe_counter!("vestibule_sessions_total", "What happened to sessions.");
     describe_counter!("vestibule_host_requests_total", "Calls of host APIs by result.");
     describe_counter!("vestibule_host_tokens_total", "Host tokens by result.");
+}
+
+/// When the certificate that callers are shown ends. Seconds of Unix time are exact in a float for longer than any certificate.
+pub fn certificate_ends(at: Timestamp) {
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    gauge!("vestibule_tls_not_after_seconds").set(at.as_secs() as f64);
 }
 
 /// Counts one request. Labels are names of routes and codes, never of people.

@@ -3,6 +3,9 @@
 mod answers;
 mod forward;
 mod framing;
+mod hangs;
+mod http2;
+mod http2_attacks;
 mod identity;
 mod limits;
 mod outage;
@@ -10,6 +13,7 @@ mod paths;
 mod sessions;
 mod sites;
 mod telemetry;
+mod tls;
 mod tokens;
 mod upgrade;
 

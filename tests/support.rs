@@ -2,15 +2,17 @@
 //! client that sends exactly what it is given, and the gateway itself as its own process.
 
 mod gateway;
+pub(crate) mod h2;
 mod platform;
 mod process;
+pub(crate) mod tls;
 mod token;
 mod upstream;
 mod wire;
 
 pub(crate) use gateway::{ADMIN_TOKEN, SESSION_KEY};
 pub(crate) use gateway::{Gateway, Setup, free_port};
-pub(crate) use platform::Platform;
+pub(crate) use platform::{PORTAL, Platform};
 pub(crate) use process::{Peer, node, output_of, python_with_packages, root, tool};
 pub(crate) use token::{API_KEY, CLIENT, COMPANY, OTHER_TENANT, STAFF, TENANT, Token};
 pub(crate) use upstream::{Seen, Upstream, answer as answer_with};

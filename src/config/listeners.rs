@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::document::Node;
 use super::reader::{Reader, Table};
-use super::units::{self, HOUR, MINUTE, SECOND};
+use super::tls;
+use super::units::{self, DAY, HOUR, MINUTE, SECOND};
 use super::values::{Fault, address, boolean, duration, fault, number, only, origin, size, suggestion, text, word};
 use super::{Admin, Server, Telemetry};
 use crate::access::Origin;
-use crate::gateway::{Limits, UpstreamAddress, UpstreamSettings};
+use crate::gateway::{Http2Limits, Limits, UpstreamAddress, UpstreamSettings};
 use crate::telemetry::LogFormat;
 
 /// Whole sections that are planned, so that nobody looks for a typing error.
@@ -42,9 +43,9 @@ pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Se
     let trusted_proxies = table.list("trusted_proxies", reader, net).unwrap_or_default();
     let drain = table.or("drain", 20 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let drain_delay = table.or("drain_delay", 5 * SECOND, reader, duration(Duration::ZERO, HOUR));
-    table.not_yet("tls", reader);
+    let tls = tls::server(&mut table, public_url.as_ref(), reader);
     table.finish(reader);
-    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay })
+    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay, tls })
 }
 
 /// Browsers give a `Secure` cookie only to https, and to loopback.
@@ -151,6 +152,7 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
     let mut headers = table.table("headers", reader);
     let mut body = table.table("body", reader);
     let mut connections = table.table("connections", reader);
+    let http2 = http2_limits(&mut table, reader);
     let rate = |node: &Node| {
         let written = text(node)?;
         units::rate(&written)
@@ -175,6 +177,13 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         body_min_rate: body.or("min_rate", default.body_min_rate, reader, pace),
         send_idle: table.or("send_idle", default.send_idle, reader, some_time()),
         keep_alive: table.or("keep_alive", default.keep_alive, reader, some_time()),
+        connection_age: table.or(
+            "connection_age",
+            default.connection_age,
+            reader,
+            duration(Duration::from_millis(10), DAY),
+        ),
+        http2,
         connections_total: connections.or("total", default.connections_total, reader, count(10_000_000)),
         connections_per_address: connections.or(
             "per_address",
@@ -188,6 +197,24 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
     for part in [headers, body, connections, table] {
         part.finish(reader);
     }
+    limits
+}
+
+fn http2_limits(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Http2Limits {
+    let mut table = table.table("http2", reader);
+    let mut ping = table.table("ping", reader);
+    let some_time = || duration(Duration::from_millis(10), HOUR);
+    let small = |node: &Node| number(1, 10_000)(node).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    let count = |node: &Node| number(1, 1_000_000)(node).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    let default = Http2Limits::default();
+    let limits = Http2Limits {
+        streams: table.or("streams", default.streams, reader, small),
+        resets: table.or("resets", default.resets, reader, count),
+        ping_interval: ping.or("interval", default.ping_interval, reader, some_time()),
+        ping_timeout: ping.or("timeout", default.ping_timeout, reader, some_time()),
+    };
+    ping.finish(reader);
+    table.finish(reader);
     limits
 }
 

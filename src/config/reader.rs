@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Environment;
 use super::document::{Node, Value};
 use super::problem::{Place, Problems, Severity};
-use super::values::{Fault, fault, suggestion};
+use super::values::{Fault, fault, suggestion, text};
 use crate::secret::Secret;
 
 /// Collects problems, and knows where secrets come from.
@@ -105,23 +105,30 @@ impl<'e> Reader<'e> {
         if secret.expose().is_empty() { fault("the secret is empty", help) } else { Ok(secret) }
     }
 
-    fn secret_file(&mut self, node: &Node, name: &str) -> Result<Secret, Fault> {
+    /// A file that the configuration names. A change of it is a change of the configuration. Its content may be a secret.
+    pub(super) fn file(&mut self, name: &str) -> Result<(PathBuf, Secret), Fault> {
         let path = self.folder.join(name);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => Secret::new(text),
-            Err(error) => {
-                return fault(
-                    format!("{} cannot be read: {error}", path.display()),
-                    "check the path; it counts from the configuration's folder",
-                );
-            }
-        };
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok((path, Secret::new(bytes))),
+            Err(error) => fault(
+                format!("{} cannot be read: {error}", path.display()),
+                "check the path; it counts from the configuration's folder",
+            ),
+        }
+    }
+
+    fn secret_file(&mut self, node: &Node, name: &str) -> Result<Secret, Fault> {
+        let (path, text) = self.file(name)?;
         if readable_by_everyone(&path) {
             let message = format!("{} can be read by everyone on this machine", path.display());
             self.warning(&node.place, "", message, format!("chmod 0400 {}", path.display()));
         }
-        let text = text.expose_str().unwrap_or_default().trim_end_matches(['\r', '\n']);
-        Ok(Secret::from(text))
+        match text.expose_str() {
+            Some(text) => Ok(Secret::from(text.trim_end_matches(['\r', '\n']))),
+            None => {
+                fault(format!("{} is not text", path.display()), "write the secret as text; keys as hex digits or PEM")
+            }
+        }
     }
 }
 
@@ -186,16 +193,33 @@ impl<'d> Table<'d> {
 
     /// A secret that must be there; `example` is the variable that a remedy names.
     pub(super) fn secret(&mut self, key: &'static str, example: &str, reader: &mut Reader<'_>) -> Option<Secret> {
-        let Some(node) = self.node(key) else {
+        if !self.has(key) {
             let path = self.key(key);
             let help = format!("write {key} = {{ env = \"{example}\" }}");
             reader.error(&self.place, &path, format!("{path} is missing"), help);
-            return None;
-        };
+        }
+        self.optional_secret(key, reader)
+    }
+
+    /// A secret that may be left out.
+    pub(super) fn optional_secret(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<Secret> {
+        let node = self.node(key)?;
         match reader.secret(node) {
             Ok(secret) => Some(secret),
             Err(fault) => {
                 reader.fault(&node.place, &self.key(key), fault);
+                None
+            }
+        }
+    }
+
+    /// The content of a file that may be left out.
+    pub(super) fn file(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<Secret> {
+        let name = self.optional(key, reader, text)?;
+        match reader.file(&name) {
+            Ok((_, content)) => Some(content),
+            Err(fault) => {
+                reader.fault(&self.place_of(key), &self.key(key), fault);
                 None
             }
         }

@@ -37,6 +37,13 @@ pub(super) const KEYS: &[Key] = &[
         "\"5s\"",
         "Before that, readyz is 503 for this long while connections are still accepted.",
     ),
+    key(
+        "server.tls.certificate",
+        "string",
+        "",
+        "PEM file with the server's certificate and its chain; no tls, no TLS.",
+    ),
+    key("server.tls.key", "secret", "", "PEM key of the certificate."),
     required(
         "upstream.url",
         "string",
@@ -215,6 +222,26 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.body.min_rate", "string", "\"1KiB/s\"", "Slowest pace of a request body while we wait for it."),
     key("limits.send_idle", "string", "\"60s\"", "Longest time that a caller may take nothing of an answer."),
     key("limits.keep_alive", "string", "\"60s\"", "Idle time of a connection between two requests."),
+    key(
+        "limits.connection_age",
+        "string",
+        "\"1h\"",
+        "How long a connection takes new requests, plus or minus 10 %; what is running goes on.",
+    ),
+    key("limits.http2.streams", "integer", "100", "Requests at a time on an HTTP/2 connection."),
+    key(
+        "limits.http2.resets",
+        "integer",
+        "1000",
+        "Requests that an HTTP/2 caller may break off or spoil before its connection ends.",
+    ),
+    key(
+        "limits.http2.ping.interval",
+        "string",
+        "\"30s\"",
+        "How often a silent HTTP/2 caller is asked whether it is there.",
+    ),
+    key("limits.http2.ping.timeout", "string", "\"20s\"", "Longest time until it says so."),
     key(
         "limits.connections.total",
         "integer",

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -16,11 +18,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use self::timed::{Activity, Answering, TimedStream, Times};
+use self::activity::{Activity, Answering};
+use self::socket::Socket;
+use self::timed::{TimedStream, Times};
 use super::limiter::network;
 use super::{Limits, Worker};
+use crate::clock::jittered;
 
+mod activity;
+mod frames;
+mod http2;
+mod socket;
 mod timed;
 
 /// How far a stop has gone. Each stage includes the ones before it.
@@ -131,26 +141,53 @@ async fn connection(
 ) {
     // A socket that cannot do this is about to fail anyway.
     let _ = prepare(&stream);
-    let activity = Arc::<Activity>::default();
-    let builder = configured(&worker.gateway().limits);
-    let times = Times::of(&worker.gateway().limits);
-    let (stream, closed) = TimedStream::new(stream, times, Arc::clone(&activity), slot);
-    let service = service_fn(move |request| {
-        let (gateway, (exchange, interim)) = (worker.gateway(), activity.begin());
+    if let Err(error) = converse(stream, address, slot, worker, &mut drain).await {
+        tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    address: SocketAddr,
+    slot: Slot,
+    worker: Worker,
+    drain: &mut watch::Receiver<Drain>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let opened = Instant::now();
+    // Not kept for as long as the connection is: it may outlive many.
+    let (limits, tls) = worker.terms();
+    let first = opened + limits.first_byte;
+    let socket = Socket::open(stream, tls, first).await?;
+    let activity = Arc::new(Activity::new(limits.http2.resets));
+    let (mut stream, closed) = TimedStream::new(socket, first, Times::of(&limits), Arc::clone(&activity), slot);
+    let speaks_http2 = stream.speaks_http2().await?;
+    // What began together does not end together.
+    let age = jittered(limits.connection_age, 0.1, &address);
+    let exchanges = Arc::clone(&activity);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (gateway, (exchange, interim)) = (worker.gateway(), exchanges.begin(&request));
+        let version = request.version();
         async move {
-            let answer = gateway.handle(request, address.ip(), interim).await;
+            // Boxed, for one allocation a request, so that its 7 KiB are there only while they are used: not in a connection
+            // that is idle, nor in a stream whose caller takes its time with the answer.
+            let mut answer = Box::pin(gateway.handle(request, address.ip(), interim)).await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 exchange.becomes_tunnel();
+            } else if version < Version::HTTP_2 && opened.elapsed() > age {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer.map(|body| exchange.answered_by(body)))
         }
     });
-    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    if let Err(error) = until_drained(serving, &mut drain).await {
-        tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
+    if speaks_http2 {
+        http2::serve(&http2::configured(&limits), stream, service, &activity, age, drain).await?;
+    } else {
+        let serving = configured(&limits).serve_connection(TokioIo::new(stream), service).with_upgrades();
+        until_drained(serving, drain).await?;
     }
     // A tunnel goes on without the HTTP connection that it began as. The sender is dropped, never used.
     let _ = closed.await;
+    Ok(())
 }
 
 /// Small answers do not wait for a full segment. A caller that vanished without a word is noticed after two minutes, also where

@@ -25,6 +25,10 @@ pub struct Limits {
     pub send_idle: Duration,
     /// Idle time of a connection between two requests.
     pub keep_alive: Duration,
+    /// How long a connection is used for new requests; give or take a tenth.
+    pub connection_age: Duration,
+    /// Those that only HTTP/2 has.
+    pub http2: Http2Limits,
     /// Open connections in all.
     pub connections_total: usize,
     /// Open connections of one address.
@@ -33,6 +37,30 @@ pub struct Limits {
     pub token_failures: u32,
     /// See `token_failures`.
     pub token_failure_window: Duration,
+}
+
+/// Bounds on an HTTP/2 connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Requests at a time.
+    pub streams: u32,
+    /// Requests that a caller may break off, or that may end in a fault of its own, before the connection is closed.
+    pub resets: usize,
+    /// A silent caller is asked whether it is still there this often.
+    pub ping_interval: Duration,
+    /// Longest time until it says so.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            resets: 1000,
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(20),
+        }
+    }
 }
 
 /// The defaults; `config/vestibule.toml` says why each is what it is.
@@ -49,6 +77,8 @@ impl Default for Limits {
             body_min_rate: 1024,
             send_idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(60),
+            connection_age: Duration::from_secs(3600),
+            http2: Http2Limits::default(),
             connections_total: 20_000,
             connections_per_address: 200,
             token_failures: 100,

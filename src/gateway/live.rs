@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use rustls::ServerConfig;
 
 use super::authenticate::TICKET_PARAMETER;
 use super::enrich::Enrich;
@@ -35,6 +36,7 @@ pub(super) struct Snapshot {
     pub(super) public: Origin,
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) limits: Limits,
+    pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) hosts: Vec<Arc<dyn HostPlatform>>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) grants: Arc<GrantLookup>,
@@ -87,6 +89,13 @@ impl Live {
 }
 
 impl Worker {
+    /// What a connection that begins now is bounded by, and whether it has TLS. A copy, so that a connection that stays
+    /// keeps no old configuration alive.
+    pub(super) fn terms(&self) -> (Limits, Option<Arc<ServerConfig>>) {
+        let snapshot = self.live.0.load();
+        (snapshot.limits.clone(), snapshot.tls.clone())
+    }
+
     /// What a request that begins now is served with. Costs two reference counts, as a clone of a fixed gateway would.
     pub(super) fn gateway(&self) -> Gateway {
         let snapshot = self.live.0.load_full();
@@ -108,6 +117,7 @@ impl Snapshot {
             trusted_proxies: settings.trusted_proxies,
             limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
             limits,
+            tls: settings.tls,
             hosts,
             sessions: settings.sessions,
             grants: settings.grants,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::platform::{PORTAL, Platform};
+use super::tls::Pair;
 use super::token::{API_KEY, CLIENT, TENANT, Token};
 use super::upstream::Upstream;
 use super::wire::{Answer, exchange, request};
@@ -23,6 +24,9 @@ pub(crate) const ADMIN_TOKEN: &str = "canary-admin-token-0123456789abcdef";
 pub(crate) struct Setup {
     text: String,
     environment: Vec<(String, String)>,
+    files: Vec<(&'static str, String)>,
+    /// What starts the binary, if it is not started by itself.
+    launcher: Vec<&'static str>,
 }
 
 pub(crate) struct Gateway {
@@ -49,6 +53,8 @@ impl Setup {
         Self {
             text,
             environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            files: Vec::new(),
+            launcher: Vec::new(),
         }
     }
 
@@ -70,6 +76,28 @@ impl Setup {
         self
     }
 
+    /// A file beside the configuration.
+    pub(crate) fn file(mut self, name: &'static str, content: &str) -> Self {
+        self.files.push((name, content.to_owned()));
+        self
+    }
+
+    /// Runs the binary through a command that takes it as its last argument.
+    pub(crate) fn through(mut self, launcher: &[&'static str]) -> Self {
+        self.launcher = launcher.to_vec();
+        self
+    }
+
+    /// Shows this certificate to callers, who find the gateway at https.
+    pub(crate) fn tls(self, pair: &Pair) -> Self {
+        self.with(
+            "public_url = \"http://{public}\"",
+            "public_url = \"https://{public}\"\ntls = { certificate = \"tls.crt\", key = { file = \"tls.key\" } }",
+        )
+        .file("tls.crt", &pair.certificate)
+        .file("tls.key", &pair.key)
+    }
+
     pub(crate) fn start(self) -> Gateway {
         self.start_with(Platform::start())
     }
@@ -88,9 +116,14 @@ impl Setup {
             .replace("{admin}", &admin.to_string())
             .replace("{api}", &platform.address().to_string());
         fs::write(folder.path().join("vestibule.toml"), text).expect("a file");
+        for (name, content) in &self.files {
+            fs::write(folder.path().join(name), content).expect("a file");
+        }
         let output = fs::File::create(folder.path().join("output")).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
-            .args(["serve", "-c", "vestibule.toml"])
+        let mut command = self.launcher;
+        command.extend([env!("CARGO_BIN_EXE_vestibule"), "serve", "-c", "vestibule.toml"]);
+        let child = Command::new(command[0])
+            .args(&command[1..])
             .current_dir(folder.path())
             .env_clear()
             .envs(self.environment)
