@@ -124,11 +124,20 @@ struct Ended {
 impl Sessions {
     /// Checks the keys; each must be 32 bytes.
     pub fn new(settings: SessionSettings) -> Result<Self, KeyError> {
-        let SessionSettings { keys, idle, absolute, origin, clock } = settings;
-        let sealer = Sealer::new(&keys, &origin)?;
         // A full list gives up what was not asked for longest. The usual policy would turn the newest away instead.
         let revoked = Cache::builder().max_capacity(MAX_REVOKED).eviction_policy(EvictionPolicy::lru());
-        let revoked = revoked.expire_after(UntilItsEnd(clock.clone())).build();
+        let revoked = revoked.expire_after(UntilItsEnd(settings.clock.clone())).build();
+        Self::with(settings, revoked)
+    }
+
+    /// With other settings from now on. What was ended before stays ended: both have one list.
+    pub fn after(before: &Self, settings: SessionSettings) -> Result<Self, KeyError> {
+        Self::with(settings, before.revoked.clone())
+    }
+
+    fn with(settings: SessionSettings, revoked: Cache<SessionId, Ended>) -> Result<Self, KeyError> {
+        let SessionSettings { keys, idle, absolute, origin, clock } = settings;
+        let sealer = Sealer::new(&keys, &origin)?;
         Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked })
     }
 

@@ -15,7 +15,7 @@ mod sites;
 mod telemetry;
 mod tls;
 mod tokens;
-mod upgrade;
+pub(crate) mod upgrade;
 
 use crate::support::{Gateway, Upstream};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::build;
+use super::parts::Parts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::UpstreamAddress;
@@ -28,7 +28,7 @@ pub struct Finding {
 /// Asks the app and every host's API once.
 pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![upstream(config).await];
-    for host in build(config, &Clock::system())?.hosts {
+    for host in Parts::of(config, &Clock::system(), None)?.hosts() {
         let good = host.probe().await;
         let troubles = host.troubles();
         let says = if troubles.is_empty() {

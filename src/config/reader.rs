@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::Environment;
 use super::document::{Node, Value};
+use super::files::Files;
 use super::problem::{Place, Problems, Severity};
 use super::values::{Fault, fault, suggestion, text};
 use crate::secret::Secret;
 
-/// Collects problems, and knows where secrets come from.
+/// Collects problems, and knows where secrets and files come from.
 pub(super) struct Reader<'e> {
     environment: &'e Environment,
     folder: PathBuf,
+    files: Files,
     problems: Problems,
     /// Every key that was asked for, whether it was there or not.
     #[cfg(test)]
@@ -32,6 +34,7 @@ impl<'e> Reader<'e> {
         Self {
             environment,
             folder: folder.to_owned(),
+            files: Files::default(),
             problems,
             #[cfg(test)]
             asked: std::collections::BTreeSet::new(),
@@ -47,8 +50,15 @@ impl<'e> Reader<'e> {
         self.problems.line(place)
     }
 
-    pub(super) fn into_problems(self) -> Problems {
-        self.problems
+    /// Goes on with a list of files that was begun before.
+    pub(super) fn noting(mut self, files: Files) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// What is wrong, and every file that was looked at.
+    pub(super) fn into_parts(self) -> (Problems, Files) {
+        (self.problems, self.files)
     }
 
     pub(super) fn root<'d>(&mut self, document: &'d Node) -> Table<'d> {
@@ -108,6 +118,7 @@ impl<'e> Reader<'e> {
     /// A file that the configuration names. A change of it is a change of the configuration. Its content may be a secret.
     pub(super) fn file(&mut self, name: &str) -> Result<(PathBuf, Secret), Fault> {
         let path = self.folder.join(name);
+        self.files.note(&path);
         match std::fs::read(&path) {
             Ok(bytes) => Ok((path, Secret::new(bytes))),
             Err(error) => fault(

@@ -38,6 +38,12 @@ pub(super) const KEYS: &[Key] = &[
         "Before that, readyz is 503 for this long while connections are still accepted.",
     ),
     key(
+        "server.reuse_port",
+        "boolean",
+        "false",
+        "Lets the next process listen on the same address before this one has stopped (SO_REUSEPORT).",
+    ),
+    key(
         "server.tls.certificate",
         "string",
         "",

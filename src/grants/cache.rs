@@ -49,6 +49,16 @@ struct Key {
 impl GrantLookup {
     /// An empty cache in front of the sources.
     pub fn new(settings: GrantSettings) -> Self {
+        Self::with(settings, Revisions::default())
+    }
+
+    /// With other settings from now on. Everything is asked anew, also what an outage would have let pass: nothing that was
+    /// found under the settings before is known under these.
+    pub fn after(before: &Self, settings: GrantSettings) -> Self {
+        Self::with(settings, before.revisions.after())
+    }
+
+    fn with(settings: GrantSettings, revisions: Revisions) -> Self {
         let GrantSettings { sources, default_roles, ttl, negative_ttl, capacity, on_outage } = settings;
         let cache = Cache::builder().max_capacity(capacity).expire_after(Life { ttl, negative_ttl }).build();
         let last = match on_outage {
@@ -57,7 +67,7 @@ impl GrantLookup {
                 Some(moka::sync::Cache::builder().max_capacity(capacity).time_to_live(ttl + span).build())
             }
         };
-        Self { sources, default_roles, revisions: Revisions::default(), cache, last }
+        Self { sources, default_roles, revisions, cache, last }
     }
 
     /// Everything that the principal holds. Concurrent questions about one person are asked once; an error is kept by

@@ -23,6 +23,12 @@ struct Numbers {
 }
 
 impl Revisions {
+    /// Revisions that go on behind these: what was known at any of them is out of date.
+    pub(super) fn after(&self) -> Self {
+        let next = self.now.load().last + 1;
+        Self { now: ArcSwap::from_pointee(Numbers { last: next, all: next, by_tenant: HashMap::new() }) }
+    }
+
     pub(super) fn of(&self, tenant: &TenantId) -> u64 {
         let now = self.now.load();
         now.by_tenant.get(tenant).copied().unwrap_or(0).max(now.all)

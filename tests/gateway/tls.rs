@@ -94,7 +94,7 @@ fn people_sign_in_and_websockets_open_over_tls() {
 fn dos_15_plain_text_to_the_tls_port_is_closed_without_a_word_in_the_log() {
     let pair = Pair::of(&[NAME]);
     let gateway = Setup::new(&Upstream::start()).tls(&pair).with("\"trace\"", "\"info\"").start();
-    while !gateway.output().contains("limits in force") {
+    while !gateway.output().contains("host_probe") {
         std::thread::sleep(Duration::from_millis(10));
     }
     let before = gateway.output().lines().count();
@@ -242,6 +242,32 @@ fn a_certificate_that_does_not_fit_is_told_before_anything_is_served() {
     fs::remove_file(folder.join("tls.crt")).expect("removed");
     let (status, said) = check();
     assert!(status == Some(78) && said.contains("tls.crt cannot be read"), "{said}");
+}
+
+#[test]
+fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
+    let (before, after) = (Pair::of(&[NAME]), Pair::until(&[NAME], 2077));
+    let gateway = gateway(&before, &Upstream::start());
+    let hello = request("GET", "/public/x", &gateway.host(), &["Connection: keep-alive"], b"");
+    let mut old = before.connect(gateway.address, NAME, &["http/1.1"]);
+    let mut ask_again = || {
+        old.write_all(&hello).expect("sent");
+        let mut part = [0; 4096];
+        let count = old.read(&mut part).expect("an answer");
+        String::from_utf8_lossy(&part[..count]).starts_with("HTTP/1.1 200")
+    };
+    assert!(ask_again());
+    fs::write(gateway.folder().join("tls.crt"), &after.certificate).expect("written");
+    fs::write(gateway.folder().join("tls.key"), &after.key).expect("written");
+    gateway.signal("-HUP");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let is_shown = || after.connect(gateway.address, NAME, &[]).write_all(&hello).is_ok();
+    while !is_shown() {
+        assert!(Instant::now() < deadline, "{}", gateway.output());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(ask_again());
+    assert!(gateway.admin("GET", "/metrics", &[], b"").text().contains("vestibule_tls_not_after_seconds 3376684800"));
 }
 
 #[test]

@@ -10,10 +10,10 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::support::{Answer, Gateway, Token, Upstream, answer_with, connect, read_until, request};
 
-pub(super) const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+pub(crate) const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
-pub(super) fn handshake(gateway: &Gateway, cookie: &str, more: &[&str]) -> Vec<u8> {
+pub(crate) fn handshake(gateway: &Gateway, cookie: &str, more: &[&str]) -> Vec<u8> {
     let (cookie, origin) = (format!("Cookie: {cookie}"), format!("Origin: http://{}", gateway.host()));
     let usual = [cookie.as_str(), KEY, "Sec-WebSocket-Version: 13"];
     let rest = ["Connection: Upgrade", "Upgrade: websocket", origin.as_str()];

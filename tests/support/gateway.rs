@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -27,6 +28,7 @@ pub(crate) struct Setup {
     files: Vec<(&'static str, String)>,
     /// What starts the binary, if it is not started by itself.
     launcher: Vec<&'static str>,
+    listener: Option<TcpListener>,
 }
 
 pub(crate) struct Gateway {
@@ -55,6 +57,7 @@ impl Setup {
             environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             files: Vec::new(),
             launcher: Vec::new(),
+            listener: None,
         }
     }
 
@@ -98,6 +101,27 @@ impl Setup {
         .file("tls.key", &pair.key)
     }
 
+    /// Hands this listener over, as systemd does. To be started at its address.
+    pub(crate) fn inheriting(mut self, listener: &TcpListener) -> Self {
+        self.listener = Some(listener.try_clone().expect("a second handle"));
+        self
+    }
+
+    /// What is run: the binary itself, or by way of a shell that puts its standard input where a handed-over socket belongs.
+    fn command(launcher: &[&str], listener: Option<TcpListener>) -> Command {
+        let binary = env!("CARGO_BIN_EXE_vestibule");
+        let Some(listener) = listener else {
+            let line = [launcher, &[binary, "serve", "-c", "vestibule.toml"]].concat();
+            let mut command = Command::new(line[0]);
+            command.args(&line[1..]).stdin(Stdio::null()).env_clear();
+            return command;
+        };
+        let mut command = Command::new("bash");
+        let hand_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve -c vestibule.toml";
+        command.args(["-c", hand_over, binary]).stdin(OwnedFd::from(listener)).env_clear();
+        command
+    }
+
     pub(crate) fn start(self) -> Gateway {
         self.start_with(Platform::start())
     }
@@ -120,14 +144,9 @@ impl Setup {
             fs::write(folder.path().join(name), content).expect("a file");
         }
         let output = fs::File::create(folder.path().join("output")).expect("a file");
-        let mut command = self.launcher;
-        command.extend([env!("CARGO_BIN_EXE_vestibule"), "serve", "-c", "vestibule.toml"]);
-        let child = Command::new(command[0])
-            .args(&command[1..])
+        let child = Self::command(&self.launcher, self.listener)
             .current_dir(folder.path())
-            .env_clear()
             .envs(self.environment)
-            .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a handle"))
             .stderr(output)
             .spawn()
@@ -228,10 +247,28 @@ impl Gateway {
         Answer::read(&exchange(self.admin, &request(method, target, &self.admin.to_string(), lines, body)))
     }
 
+    /// Changes the configuration file.
+    pub(crate) fn edit(&self, old: &str, new: &str) {
+        let file = self.folder().join("vestibule.toml");
+        let text = fs::read_to_string(&file).expect("a file");
+        assert!(text.contains(old), "no {old:?} in the configuration");
+        fs::write(file, text.replace(old, new)).expect("a file");
+    }
+
+    /// `-TERM`, `-HUP`, …
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(name).arg(self.pid().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()));
+    }
+
     /// Sends SIGTERM and waits for the exit status.
     pub(crate) fn terminate(&self) -> Option<i32> {
-        let status = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()));
+        self.signal("-TERM");
+        self.exit_status()
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn exit_status(&self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let Some(status) = self.child.lock().expect("no panic").try_wait().expect("a status") {

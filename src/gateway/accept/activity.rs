@@ -25,6 +25,8 @@ pub(super) struct Activity {
     /// So many of them end an HTTP/2 connection.
     cancels: u64,
     tunnel: AtomicBool,
+    /// The next answer is the last.
+    ends: AtomicBool,
     /// Whether the last request had a body.
     body: AtomicBool,
     /// Told to an HTTP/2 connection that should not be used any longer: once to say so, once more to cut it.
@@ -55,6 +57,7 @@ impl Activity {
             cancelled: AtomicU64::new(0),
             cancels: u64::try_from(cancels).unwrap_or(u64::MAX).max(1),
             tunnel: AtomicBool::new(false),
+            ends: AtomicBool::new(false),
             body: AtomicBool::new(false),
             over: Notify::new(),
             interim: Arc::default(),
@@ -77,6 +80,11 @@ impl Activity {
 
     pub(super) fn is_busy(&self) -> bool {
         self.tunnel.load(Ordering::Relaxed) || self.begun() > self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The process is about to stop, or the connection is old. Said to callers of HTTP/1 by their next answer.
+    pub(super) fn ends_with_the_next_answer(&self) {
+        self.ends.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn had_body(&self) -> bool {
@@ -102,6 +110,11 @@ impl Exchange {
     /// The connection is a tunnel from now on.
     pub(super) fn becomes_tunnel(&self) {
         self.activity.tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no other exchange follows on the connection. HTTP/2 has a frame of its own to say so.
+    pub(super) fn is_last(&self) -> bool {
+        self.version < Version::HTTP_2 && self.activity.ends.load(Ordering::Relaxed)
     }
 
     pub(super) fn answered_by(mut self, body: Body) -> Answering {
