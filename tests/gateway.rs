@@ -7,6 +7,7 @@ mod hangs;
 mod http2;
 mod http2_attacks;
 mod identity;
+mod idle;
 mod limits;
 mod outage;
 mod paths;

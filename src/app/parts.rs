@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::{Resource, getrlimit};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
@@ -12,7 +13,7 @@ use crate::assertion::{AssertionSettings, Assertions};
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, HostSettings};
-use crate::gateway::GatewaySettings;
+use crate::gateway::{GatewaySettings, Limits};
 use crate::grants::{ConfigGrants, GrantLookup, GrantSettings, GrantSource};
 use crate::hosts::HostPlatform;
 use crate::hosts::assembly::{Assembly, AssemblySettings};
@@ -106,7 +107,7 @@ impl Parts {
         Ok(GatewaySettings {
             public: config.server.public_url.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
-            limits: config.limits.clone(),
+            limits: limits(config.limits.clone()),
             tls: self.tls.as_ref().map(|(_, settings)| Arc::clone(settings)),
             hosts: self.hosts().collect(),
             sessions: Arc::clone(&self.sessions),
@@ -121,6 +122,14 @@ impl Parts {
             request_id_prefix,
         })
     }
+}
+
+/// Those of the configuration, with no more connections than half of the files that there may be. The others are for the app,
+/// the hosts' APIs, the probes and the log, which must not wait for a caller to go.
+pub(super) fn limits(limits: Limits) -> Limits {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = usize::try_from(files / 2).unwrap_or(usize::MAX);
+    Limits { connections_total: limits.connections_total.min(most), ..limits }
 }
 
 /// A host that had the same name before goes on with what it knew.

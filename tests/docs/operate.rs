@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::root;
-use crate::support::{Gateway, Token, Upstream};
+use crate::support::tls::Pair;
+use crate::support::{Gateway, Setup, Token, Upstream};
 
 type Names = BTreeSet<String>;
 
@@ -97,7 +98,9 @@ fn busy_gateway() -> (String, String) {
     gateway.own("POST", "/.vestibule/logout", &cookie);
     let metrics = gateway.admin("GET", "/metrics", &[], b"").text();
     gateway.terminate();
-    (metrics, gateway.output())
+    let secure = Setup::new(&upstream).tls(&Pair::of(&["127.0.0.1"])).start();
+    let more = secure.admin("GET", "/metrics", &[], b"").text();
+    ([metrics, more].concat(), gateway.output())
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Silent {
         Self::with(|stream| {
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n");
-            while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+            while stream.write_all(&[b'x'; 1 << 14]).is_ok() {}
         })
     }
 

@@ -165,7 +165,7 @@ fn h2x_07_a_bomb_of_small_fields_is_bounded_and_ends_with_its_streams() {
     let before = memory(&gateway);
     let first = [h2::kept("x", "y"), h2::get(&gateway.host(), "/public/x", &[])].concat();
     // Pseudo fields come first; the field in the table is entry 62, and each mention of it is one byte.
-    let later = [h2::get(&gateway.host(), "/public/x", &[]), vec![0x80 | 62; 300]].concat();
+    let later = [h2::get(&gateway.host(), "/public/x", &[]), vec![0x80 + 62; 300]].concat();
     let mut bombs: Vec<Raw> = (0..50)
         .map(|_| {
             let mut raw = Raw::with_settings(gateway.address, &[(4, 0)]);

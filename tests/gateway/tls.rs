@@ -127,7 +127,7 @@ fn the_end_of_the_certificate_is_a_metric_and_told_when_it_is_near() {
 fn an_answer_that_nobody_takes_ends_over_tls_too() {
     let upstream = Upstream::scripted(|_, stream| {
         answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n");
-        while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+        while stream.write_all(&[b'x'; 1 << 14]).is_ok() {}
         false
     });
     let pair = Pair::of(&[NAME]);
@@ -200,7 +200,7 @@ fn node_speaks_http2_with_tls() {
 fn python_speaks_tls_of_both_kinds_and_refuses_another_certificate() {
     let pair = Pair::of(&[NAME]);
     let gateway = gateway(&pair, &Upstream::start());
-    let script = r#"
+    let script = r"
 import ssl, sys, urllib.request, urllib.error
 url, ca = sys.argv[1:]
 for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -211,7 +211,7 @@ try:
     urllib.request.urlopen(url, context=ssl.create_default_context())
 except urllib.error.URLError as error:
     print(type(error.reason).__name__)
-"#;
+";
     let mut python = tool("python3");
     python.args(["-c", script, &format!("https://{}/public/x", gateway.host())]).arg(gateway.folder().join("tls.crt"));
     assert_eq!(output_of(&python).split_whitespace().collect::<Vec<_>>(), ["ok", "ok", "SSLCertVerificationError"]);

@@ -1,6 +1,7 @@
 //! HTTP/2 by hand, frame by frame, and through a library for what only wants an answer.
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The error code of a GOAWAY or RST_STREAM.
+    /// The error code of a `GOAWAY` or `RST_STREAM`.
     pub(crate) fn code(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
         self.payload.get(at..at + 4).map_or(u32::MAX, |code| u32::from_be_bytes(code.try_into().expect("four bytes")))
@@ -60,8 +61,10 @@ impl Frame {
 
 /// Three digits in the code of RFC 7541 appendix B: 0 to 2 have five bits, 3 to 9 six.
 fn digits(bytes: &[u8]) -> u16 {
-    let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
-    let (mut number, mut at) = (0, 0);
+    let (mut bits, mut number, mut at) = (String::new(), 0, 0);
+    for byte in bytes {
+        let _ = write!(bits, "{byte:08b}");
+    }
     for _ in 0..3 {
         let five = u16::from_str_radix(&bits[at..at + 5], 2).expect("bits");
         let (digit, length) =

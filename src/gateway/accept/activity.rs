@@ -127,7 +127,11 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let activity = &self.activity;
         activity.ended.fetch_add(1, Ordering::Relaxed);
-        if !self.answered && (activity.cancelled.fetch_add(1, Ordering::Relaxed) + 1) % activity.cancels == 0 {
+        if self.answered {
+            return;
+        }
+        let cancelled = activity.cancelled.fetch_add(1, Ordering::Relaxed) + 1;
+        if cancelled.is_multiple_of(activity.cancels) {
             activity.is_over();
         }
     }

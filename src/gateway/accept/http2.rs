@@ -92,7 +92,7 @@ async fn patiently(stream: impl Future<Output = ()>, send_idle: Duration) {
             return Poll::Ready(());
         }
         let moves = MOVES.with(Cell::get);
-        if moves % 2 == 0 {
+        if moves.is_multiple_of(2) {
             return Poll::Pending;
         }
         let deadline = waiting.get_or_insert_with(|| Deadline::after(send_idle));

@@ -319,7 +319,7 @@ impl AsyncWrite for TimedStream {
         ready!(self.poll_interim(cx, true))?;
         match Pin::new(&mut self.socket).poll_flush(cx) {
             Poll::Pending => self.poll_stalled(cx),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 
