@@ -80,7 +80,8 @@ pub fn start(config: Config, options: Options) -> anyhow::Result<Running> {
     };
     let metrics = Metrics::install().context("metrics")?;
     let watches = options.reloading.is_some();
-    let (in_force, live) = InForce::new(&config, options.clock, options.reloading)?;
+    let (drain, draining) = watch::channel(Drain::Serving);
+    let (in_force, live) = InForce::new(&config, options.clock, options.reloading, draining.clone())?;
     if in_force.parts().assertions.generated() {
         tracing::warn!(
             event = "start",
@@ -90,7 +91,6 @@ pub fn start(config: Config, options: Options) -> anyhow::Result<Running> {
     for warning in &config.warnings {
         tracing::warn!(event = "start", "{warning}");
     }
-    let (drain, draining) = watch::channel(Drain::Serving);
     let mut beside = Beside::start(&config, metrics, &in_force, &draining)?;
     let workers = spawn_workers(&public, &live, options.workers, &draining)?;
     if watches {

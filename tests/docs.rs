@@ -207,6 +207,14 @@ fn every_configuration_for_a_deployment_is_valid() {
     assert_eq!(refused.status.code(), Some(78), "a bad configuration passes the check");
 }
 
+#[test]
+fn the_socket_of_the_service_is_where_its_configuration_says() {
+    let read = |name: &str| fs::read_to_string(root().join("deploy/systemd").join(name)).expect("readable");
+    let (socket, config) = (read("vestibule.socket"), read("vestibule.toml"));
+    let listen = socket.lines().find_map(|line| line.strip_prefix("ListenStream=")).expect("an address");
+    assert!(config.contains(&format!("[server]\nlisten = \"{listen}\"\n")), "{listen}");
+}
+
 /// Links of a page that lead to no file, or to a heading that is not there.
 fn dead_links(page: &Page) -> Vec<String> {
     let base = root().join(&page.name);

@@ -1,7 +1,7 @@
 //! The path of a request, from outside.
 
 mod answers;
-mod forward;
+pub(crate) mod forward;
 mod framing;
 mod hangs;
 mod http2;
@@ -13,10 +13,12 @@ mod outage;
 mod paths;
 mod sessions;
 mod sites;
+mod streams;
 mod telemetry;
 mod tls;
 mod tokens;
 pub(crate) mod upgrade;
+mod upstream;
 
 use crate::support::{Gateway, Upstream};
 

@@ -119,6 +119,8 @@ impl Parts {
             assertions: Arc::clone(&self.assertions),
             upstream: config.upstream.clone(),
             audit: audit.clone(),
+            fact_life: config.cache.ttl,
+            drain_time: config.server.drain,
             request_id_prefix,
         })
     }

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use metrics::{counter, gauge};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use super::parts::Parts;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, Files, Source};
-use crate::gateway::Live;
+use crate::gateway::{Drain, Live};
 use crate::telemetry::LogLevel;
 
 /// How often the files are looked at. One look costs a system call for each.
@@ -66,10 +66,11 @@ impl InForce {
         config: &Config,
         clock: Clock,
         reloading: Option<Reloading>,
+        drain: watch::Receiver<Drain>,
     ) -> anyhow::Result<(Arc<Self>, Live)> {
         let audit = Audit::new();
         let parts = Parts::of(config, &clock, None)?;
-        let live = Live::new(parts.settings(config, &audit)?);
+        let live = Live::new(parts.settings(config, &audit)?, drain);
         let (source, files, level) = match reloading {
             Some(Reloading { source, files, level }) => (Some(source), files, Some(level)),
             None => (None, Files::default(), None),

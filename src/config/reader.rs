@@ -7,7 +7,7 @@ use super::Environment;
 use super::document::{Node, Value};
 use super::files::Files;
 use super::problem::{Place, Problems, Severity};
-use super::values::{Fault, fault, suggestion, text};
+use super::values::{Fault, fault, suggestion};
 use crate::secret::Secret;
 
 /// Collects problems, and knows where secrets and files come from.
@@ -204,33 +204,16 @@ impl<'d> Table<'d> {
 
     /// A secret that must be there; `example` is the variable that a remedy names.
     pub(super) fn secret(&mut self, key: &'static str, example: &str, reader: &mut Reader<'_>) -> Option<Secret> {
-        if !self.has(key) {
+        let Some(node) = self.node(key) else {
             let path = self.key(key);
             let help = format!("write {key} = {{ env = \"{example}\" }}");
             reader.error(&self.place, &path, format!("{path} is missing"), help);
-        }
-        self.optional_secret(key, reader)
-    }
-
-    /// A secret that may be left out.
-    pub(super) fn optional_secret(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<Secret> {
-        let node = self.node(key)?;
+            return None;
+        };
         match reader.secret(node) {
             Ok(secret) => Some(secret),
             Err(fault) => {
                 reader.fault(&node.place, &self.key(key), fault);
-                None
-            }
-        }
-    }
-
-    /// The content of a file that may be left out.
-    pub(super) fn file(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Option<Secret> {
-        let name = self.optional(key, reader, text)?;
-        match reader.file(&name) {
-            Ok((_, content)) => Some(content),
-            Err(fault) => {
-                reader.fault(&self.place_of(key), &self.key(key), fault);
                 None
             }
         }

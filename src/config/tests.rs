@@ -67,19 +67,6 @@ fn good(text: &str, more: &[(&str, &str)]) -> Config {
     read_with(text, more).unwrap_or_else(|problems| panic!("{more:?}: {problems}"))
 }
 
-/// The same with files that the text may name: a certificate and its key.
-fn good_beside_files(text: &str) -> Config {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().expect("a folder");
-    let made = rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).expect("a certificate");
-    for (name, content) in [("tls.crt", made.cert.pem()), ("tls.key", made.signing_key.serialize_pem())] {
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).expect("a file");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("our own");
-    }
-    parse(text, &folder.path().join("v.toml"), &environment(&[])).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
 /// Every problem as `line:column key: message / help`, or with the variable instead of line and column.
 fn bad(text: &str, more: &[(&str, &str)]) -> Vec<String> {
     let problems = read_with(text, more).expect_err("a mistake");

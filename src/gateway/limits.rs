@@ -23,6 +23,10 @@ pub struct Limits {
     pub body_min_rate: u64,
     /// Longest time that the caller may take nothing of an answer.
     pub send_idle: Duration,
+    /// Longest silence inside an answer of the app.
+    pub answer_idle: Duration,
+    /// Requests that the app has at a time.
+    pub upstream_requests: usize,
     /// Idle time of a connection between two requests.
     pub keep_alive: Duration,
     /// How long a connection is used for new requests; give or take a tenth.
@@ -33,6 +37,8 @@ pub struct Limits {
     pub connections_total: usize,
     /// Open connections of one address.
     pub connections_per_address: usize,
+    /// Open WebSockets of one session.
+    pub websockets_per_session: usize,
     /// Refused tokens of one address: this many in `token_failure_window`.
     pub token_failures: u32,
     /// See `token_failures`.
@@ -76,11 +82,14 @@ impl Default for Limits {
             body_idle: Duration::from_secs(30),
             body_min_rate: 1024,
             send_idle: Duration::from_secs(60),
+            answer_idle: Duration::from_secs(15 * 60),
+            upstream_requests: 10_000,
             keep_alive: Duration::from_secs(60),
             connection_age: Duration::from_secs(3600),
             http2: Http2Limits::default(),
             connections_total: 20_000,
             connections_per_address: 200,
+            websockets_per_session: 20,
             token_failures: 100,
             token_failure_window: Duration::from_secs(60),
         }

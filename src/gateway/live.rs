@@ -1,16 +1,21 @@
 //! What is in force: one snapshot for all workers, replaced as a whole, so that no request sees half of two configurations.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 
+use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
 use super::enrich::Enrich;
 use super::forward::{Pool, Upstream};
 use super::limiter::FailureLimiter;
 use super::record::RequestIds;
+use super::streams::Streams;
 use super::{Gateway, GatewaySettings, Limits, UpstreamSettings};
 use crate::access::{Origin, Policy};
 use crate::assertion::Assertions;
@@ -21,7 +26,11 @@ use crate::session::Sessions;
 
 /// The snapshot that requests are served with. Whoever holds a clone sees every replacement.
 #[derive(Clone)]
-pub struct Live(Arc<ArcSwap<Snapshot>>);
+pub struct Live {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Requests that the app has, of all workers.
+    requests: Arc<AtomicUsize>,
+}
 
 /// One worker's view: the snapshot that everybody has, and connections to the app that are its own.
 #[derive(Clone)]
@@ -47,6 +56,11 @@ pub(super) struct Snapshot {
     pub(super) audit: Audit,
     pub(super) limiter: Arc<FailureLimiter>,
     pub(super) request_ids: Arc<RequestIds>,
+    pub(super) streams: Arc<Streams>,
+    /// How old a fact may be that something is decided by.
+    pub(super) fact_life: Duration,
+    /// How long a stop may take.
+    pub(super) drain_time: Duration,
     /// `frame-ancestors` for answers that belong to no session.
     pub(super) frame_sources: String,
     upstream: Arc<UpstreamSettings>,
@@ -55,17 +69,22 @@ pub(super) struct Snapshot {
 }
 
 impl Live {
-    /// The first snapshot, of generation 1.
-    pub fn new(settings: GatewaySettings) -> Self {
+    /// The first snapshot, of generation 1. `drain` says how far a stop has gone.
+    pub fn new(settings: GatewaySettings, drain: watch::Receiver<Drain>) -> Self {
         let ids = Arc::new(RequestIds::new(settings.request_id_prefix));
-        Self(Arc::new(ArcSwap::from_pointee(Snapshot::new(settings, 1, ids))))
+        let snapshot = Arc::new_cyclic(|live| {
+            let streams = Arc::new(Streams::new(live.clone(), drain));
+            ArcSwap::from_pointee(Snapshot::new(settings, 1, ids, streams))
+        });
+        Self { snapshot, requests: Arc::default() }
     }
 
     /// Puts another configuration in force, from the next request of every connection on; returns its generation. Counts that
     /// the new one does not change go on.
     pub fn replace(&self, settings: GatewaySettings) -> u64 {
-        let before = self.0.load_full();
-        let mut next = Snapshot::new(settings, before.generation + 1, Arc::clone(&before.request_ids));
+        let before = self.snapshot.load_full();
+        let (ids, streams) = (Arc::clone(&before.request_ids), Arc::clone(&before.streams));
+        let mut next = Snapshot::new(settings, before.generation + 1, ids, streams);
         if next.upstream == before.upstream {
             next.upstream_generation = before.upstream_generation;
         }
@@ -73,18 +92,19 @@ impl Live {
             next.limiter = Arc::clone(&before.limiter);
         }
         let generation = next.generation;
-        self.0.store(Arc::new(next));
+        self.snapshot.store(Arc::new(next));
+        before.streams.replaced(generation);
         generation
     }
 
     /// How many configurations have been in force, this one included.
     pub fn generation(&self) -> u64 {
-        self.0.load().generation
+        self.snapshot.load().generation
     }
 
     /// A view with connections of its own.
     pub fn worker(&self) -> Worker {
-        Worker { live: self.clone(), pool: Pool::default() }
+        Worker { live: self.clone(), pool: Pool::new(Arc::clone(&self.requests)) }
     }
 }
 
@@ -92,20 +112,20 @@ impl Worker {
     /// What a connection that begins now is bounded by, and whether it has TLS. A copy, so that a connection that stays
     /// keeps no old configuration alive.
     pub(super) fn terms(&self) -> (Limits, Option<Arc<ServerConfig>>) {
-        let snapshot = self.live.0.load();
+        let snapshot = self.live.snapshot.load();
         (snapshot.limits.clone(), snapshot.tls.clone())
     }
 
     /// What a request that begins now is served with. Costs two reference counts, as a clone of a fixed gateway would.
     pub(super) fn gateway(&self) -> Gateway {
-        let snapshot = self.live.0.load_full();
+        let snapshot = self.live.snapshot.load_full();
         let upstream = Upstream::new(Arc::clone(&snapshot.upstream), snapshot.upstream_generation, self.pool.clone());
         Gateway { snapshot, upstream }
     }
 }
 
 impl Snapshot {
-    fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>) -> Self {
+    fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>, streams: Arc<Streams>) -> Self {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
         let secrets = hosts.iter().map(|host| host.token_parameter()).chain([TICKET_PARAMETER]).collect();
@@ -127,6 +147,9 @@ impl Snapshot {
             assertions,
             audit: settings.audit,
             request_ids,
+            streams,
+            fact_life: settings.fact_life,
+            drain_time: settings.drain_time,
             frame_sources: if sources.is_empty() { "'none'".into() } else { sources.join(" ") },
             upstream: Arc::new(upstream),
             upstream_generation: generation,

@@ -9,8 +9,9 @@ use moka::future::Cache;
 
 use super::revision::Revisions;
 use super::{Change, DefaultRole, GrantSource, OnOutage, SourceError, defaults};
-use crate::access::{Grants, Principal, Standing};
+use crate::access::{Grants, Principal, Standing, TenantId};
 use crate::clock::jittered;
+use crate::news::Listener;
 
 /// How grants are looked up.
 pub struct GrantSettings {
@@ -94,6 +95,11 @@ impl GrantLookup {
     /// Something changed: what was cached before cannot be reached any more.
     pub fn moved(&self, change: &Change) {
         self.revisions.moved(change);
+    }
+
+    /// Hears when something changes that may be about somebody in this tenant.
+    pub fn changes_in(&self, tenant: &TenantId) -> Listener<TenantId> {
+        self.revisions.changes.about(tenant)
     }
 
     async fn ask(&self, who: &Principal, standing: &Standing, revision: u64) -> Result<Arc<Grants>, SourceError> {

@@ -23,8 +23,8 @@ pub(crate) const ADMIN_TOKEN: &str = "canary-admin-token-0123456789abcdef";
 
 /// A gateway in the making.
 pub(crate) struct Setup {
-    text: String,
-    environment: Vec<(String, String)>,
+    pub(super) text: String,
+    pub(super) environment: Vec<(String, String)>,
     files: Vec<(&'static str, String)>,
     /// What starts the binary, if it is not started by itself.
     launcher: Vec<&'static str>,

@@ -35,10 +35,33 @@ fn is_example(path: &str) -> bool {
     path.contains("[]") || path.starts_with("roles.*")
 }
 
+/// With the files that the reference file names.
+fn folder_of_certificates() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(vec!["app.example.com".into()]).expect("a certificate");
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    for (name, text) in [
+        ("ca.pem", &certificate),
+        ("client.crt", &certificate),
+        ("client.key", &key),
+        ("tls.crt", &certificate),
+        ("tls.key", &key),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    }
+    folder
+}
+
 #[test]
 fn the_reference_file_has_every_key_once_uncommented_and_is_valid() {
     let all = uncommented(&text("config/vestibule.toml"));
-    let config = good_beside_files(&all);
+    let folder = folder_of_certificates();
+    // Keys of TLS to the app are for an app behind it.
+    let with_tls = all.replace("url = \"http://127.0.0.1", "url = \"https://127.0.0.1");
+    let config = parse(&with_tls, &folder.path().join("v.toml"), &environment(&[])).expect("a good file");
     assert_eq!(config.warnings, Vec::<String>::new());
     let known: BTreeSet<_> = KEYS.iter().map(|key| key.path.to_owned()).collect();
     assert_eq!(paths(&all), known);

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 
 use super::http2;
-use crate::gateway::body::Body;
+use crate::gateway::body::{Body, BodyError};
 use crate::gateway::interim::{Interim, Waiting};
 
 /// Shared by everything that belongs to one connection.
@@ -151,7 +151,7 @@ impl Answering {
         }
     }
 
-    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = match self.rest.take() {
             Some(rest) => Frame::data(rest),
             None => match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
@@ -166,9 +166,9 @@ impl Answering {
 
 impl HttpBody for Answering {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.exchange.version != Version::HTTP_2 {
             return Pin::new(&mut self.body).poll_frame(cx);
         }
