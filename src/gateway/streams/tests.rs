@@ -189,6 +189,7 @@ fn settings_of(
     GatewaySettings {
         public: origin(),
         trusted_proxies: Vec::new(),
+        tls: None,
         limits: Limits::default(),
         hosts: vec![Arc::clone(host) as Arc<dyn HostPlatform>],
         sessions: Arc::clone(sessions),
