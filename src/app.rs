@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use http::Uri;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 
@@ -15,9 +16,9 @@ use crate::admin::{self, Api, Probes, ReadyReport};
 use crate::assertion::{AssertionSettings, Assertions};
 use crate::audit::Audit;
 use crate::clock::Clock;
-use crate::config::{Config, HostSettings};
-use crate::gateway::{Connections, Drain, GatewaySettings, Limits, Live, serve};
-use crate::grants::{Change, ConfigGrants, GrantLookup, GrantSettings, GrantSource};
+use crate::config::{Config, HostSettings, PermissionSource};
+use crate::gateway::{Connections, Drain, GatewaySettings, Limits, Live, canonical_project, serve};
+use crate::grants::{Change, ConfigGrants, GrantLookup, GrantSettings, GrantSource, HttpGrants};
 use crate::hosts::HostPlatform;
 use crate::hosts::assembly::Assembly;
 use crate::session::{SessionSettings, Sessions};
@@ -100,14 +101,14 @@ fn build(config: &Config, clock: &Clock) -> anyhow::Result<Parts> {
         }
     }
     let config_grants = Arc::new(ConfigGrants::new(config.grants.clone()));
-    let sources: Vec<Arc<dyn GrantSource>> = vec![Arc::clone(&config_grants) as Arc<dyn GrantSource>];
     let grants = GrantLookup::new(GrantSettings {
-        sources,
+        sources: sources(config, &config_grants, clock)?,
         default_roles: config.default_roles.clone(),
         ttl: config.cache.ttl,
         negative_ttl: config.cache.negative_ttl,
         capacity: config.cache.capacity,
         on_outage: config.permissions.on_outage,
+        clock: clock.clone(),
     });
     let sessions = Sessions::new(SessionSettings {
         keys: config.session.keys.clone(),
@@ -130,6 +131,25 @@ fn build(config: &Config, clock: &Clock) -> anyhow::Result<Parts> {
         sessions: Arc::new(sessions),
         assertions: Arc::new(assertions),
     })
+}
+
+fn sources(
+    config: &Config,
+    config_grants: &Arc<ConfigGrants>,
+    clock: &Clock,
+) -> anyhow::Result<Vec<Arc<dyn GrantSource>>> {
+    let source = |source: &PermissionSource| -> anyhow::Result<Arc<dyn GrantSource>> {
+        match source {
+            PermissionSource::Config => Ok(Arc::clone(config_grants) as Arc<dyn GrantSource>),
+            PermissionSource::Http(url) => Ok(Arc::new(http_grants(config, url, clock)?)),
+        }
+    };
+    config.permissions.sources.iter().map(source).collect()
+}
+
+fn http_grants(config: &Config, url: &Uri, clock: &Clock) -> anyhow::Result<HttpGrants> {
+    let (settings, ttl) = (config.permissions.http.clone(), config.cache.ttl);
+    HttpGrants::new(url.clone(), settings, ttl, canonical_project, clock.clone()).context("[permissions] TLS")
 }
 
 /// Binds every listener first, so that a port in use is found before anything runs, then serves.
@@ -308,9 +328,9 @@ impl Beside {
         let mut beside = Self { admin: None, health: None, tasks: Vec::new() };
         let metrics = Metrics::install().context("metrics")?;
         beside.tasks.push(tokio::spawn(metrics.clone().keep_small()));
-        let (hosts, drain) = (parts.hosts.clone(), drain.clone());
+        let (hosts, grants, drain) = (parts.hosts.clone(), Arc::clone(&parts.grants), drain.clone());
         let probes = Probes {
-            readiness: Arc::new(move || readiness(&hosts, *drain.borrow())),
+            readiness: Arc::new(move || readiness(&hosts, &grants, *drain.borrow())),
             metrics: Arc::new(move || metrics.render()),
         };
         if let Some(settings) = &config.admin {
@@ -330,9 +350,10 @@ impl Beside {
     }
 }
 
-fn readiness(hosts: &[Arc<dyn HostPlatform>], drain: Drain) -> ReadyReport {
+fn readiness(hosts: &[Arc<dyn HostPlatform>], grants: &GrantLookup, drain: Drain) -> ReadyReport {
     // Without a store, a restart forgets which sessions were ended.
     let mut reasons = vec![String::from("revocations: memory")];
     reasons.extend(hosts.iter().flat_map(|host| host.troubles()));
+    reasons.extend(grants.troubles());
     ReadyReport::new(drain != Drain::Serving, reasons)
 }

@@ -3,21 +3,29 @@
 use std::io;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use http::Uri;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::build;
+use super::{build, http_grants};
+use crate::access::{Kind, SubjectId};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, HostSettings, PermissionSource};
 use crate::gateway::UpstreamAddress;
+use crate::grants::GrantSource as _;
+use crate::hosts;
 
 /// How long one part may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// The id of a person who cannot exist.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
 /// What was found of one part.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// `upstream`, or the name of a host.
+    /// `upstream`, the name of a host, or `permissions`.
     pub part: String,
     /// Whether it is as it should be.
     pub good: bool,
@@ -25,7 +33,7 @@ pub struct Finding {
     pub says: String,
 }
 
-/// Asks the app and every host's API once.
+/// Asks the app, every host's API and every permission source elsewhere once.
 pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![upstream(config).await];
     for host in build(config, &Clock::system())?.hosts {
@@ -38,7 +46,28 @@ pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         };
         findings.push(Finding { part: host.name().to_string(), good, says });
     }
+    for source in &config.permissions.sources {
+        if let PermissionSource::Http(url) = source {
+            findings.push(permissions(config, url).await?);
+        }
+    }
     Ok(findings)
+}
+
+/// Asks about somebody who cannot exist.
+async fn permissions(config: &Config, url: &Uri) -> anyhow::Result<Finding> {
+    let source = http_grants(config, url, &Clock::system())?;
+    let host = config.hosts.first().context("no host is configured")?;
+    let tenant = match host {
+        HostSettings::Assembly(settings) => settings.tenants.first().context("no workspace is served")?.clone(),
+    };
+    let nobody = hosts::supposed(host.name().clone(), tenant, SubjectId::new(NOBODY)?, Kind::Client, None);
+    let (good, says) = match source.grants(&nobody).await {
+        Ok(told) if told.facts.is_empty() => (true, "answers; somebody made up holds nothing".to_owned()),
+        Ok(told) => (true, format!("answers; somebody made up holds {} grants, as everyone may", told.facts.len())),
+        Err(error) => (false, error.cause),
+    };
+    Ok(Finding { part: "permissions".to_owned(), good, says })
 }
 
 async fn upstream(config: &Config) -> Finding {

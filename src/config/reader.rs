@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Environment;
 use super::document::{Node, Value};
 use super::problem::{Place, Problems, Severity};
-use super::values::{Fault, fault, suggestion};
+use super::values::{Fault, fault, suggestion, text};
 use crate::secret::Secret;
 
 /// Collects problems, and knows where secrets come from.
@@ -105,16 +105,17 @@ impl<'e> Reader<'e> {
         if secret.expose().is_empty() { fault("the secret is empty", help) } else { Ok(secret) }
     }
 
+    /// The bytes of a file that is no secret.
+    pub(super) fn file(&self, node: &Node) -> Result<Vec<u8>, Fault> {
+        let path = self.folder.join(text(node)?);
+        std::fs::read(&path).or_else(|error| unreadable(&path, &error))
+    }
+
     fn secret_file(&mut self, node: &Node, name: &str) -> Result<Secret, Fault> {
         let path = self.folder.join(name);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => Secret::new(text),
-            Err(error) => {
-                return fault(
-                    format!("{} cannot be read: {error}", path.display()),
-                    "check the path; it counts from the configuration's folder",
-                );
-            }
+            Err(error) => return unreadable(&path, &error),
         };
         if readable_by_everyone(&path) {
             let message = format!("{} can be read by everyone on this machine", path.display());
@@ -201,6 +202,21 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Secrets under names of the operator's choice, each with its place.
+    pub(super) fn secrets(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Vec<(String, Place, Secret)> {
+        let all = self.table(key, reader);
+        #[cfg(test)]
+        reader.asked.insert(all.key("*"));
+        let mut secrets = Vec::new();
+        for (name, node) in &all.entries {
+            match reader.secret(node) {
+                Ok(secret) => secrets.push(((*name).to_owned(), node.place.clone(), secret)),
+                Err(fault) => reader.fault(&node.place, &all.key(name), fault),
+            }
+        }
+        secrets
+    }
+
     /// A table inside this one; an empty one if it is left out.
     pub(super) fn table(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Table<'d> {
         let path = self.key(key);
@@ -279,6 +295,11 @@ impl<'d> Table<'d> {
             }
         }
     }
+}
+
+fn unreadable<T>(path: &Path, error: &std::io::Error) -> Result<T, Fault> {
+    let help = "check the path; it counts from the configuration's folder";
+    fault(format!("{} cannot be read: {error}", path.display()), help)
 }
 
 #[cfg(unix)]

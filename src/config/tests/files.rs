@@ -38,7 +38,13 @@ fn is_example(path: &str) -> bool {
 #[test]
 fn the_reference_file_has_every_key_once_uncommented_and_is_valid() {
     let all = uncommented(&text("config/vestibule.toml"));
-    let config = good(&all, &[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(vec!["platform.example.com".into()]).expect("a certificate");
+    std::fs::write(folder.path().join("platform-ca.pem"), made.cert.pem()).expect("a file");
+    // Its default source is one that has no address.
+    let environment = environment(&[("VESTIBULE__PERMISSIONS__SOURCE", "[\"config\", \"http\"]")]);
+    let config =
+        parse(&all, &folder.path().join("v.toml"), &environment).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.warnings, Vec::<String>::new());
     let known: BTreeSet<_> = KEYS.iter().map(|key| key.path.to_owned()).collect();
     assert_eq!(paths(&all), known);
