@@ -9,6 +9,7 @@ mod outage;
 mod paths;
 mod sessions;
 mod sites;
+mod source;
 mod telemetry;
 mod tokens;
 mod upgrade;

@@ -18,7 +18,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 struct Terms {
     keep: Keep,
-    /// The end of each grant, in their order.
+    /// The end of each grant, in their order; empty if none has one.
     ends: Vec<Option<Timestamp>>,
 }
 
@@ -26,8 +26,8 @@ impl Held {
     /// What was told, without what is over already.
     pub(super) fn new(told: Told, revision: u64, now: Timestamp) -> Self {
         let facts: Vec<_> = told.facts.into_iter().filter(|fact| is_ahead(fact.until, now)).collect();
-        let ends: Vec<_> = facts.iter().map(|fact| fact.until).collect();
-        let first_end = ends.iter().flatten().min().map(|end| end.since(now));
+        let first_end = facts.iter().filter_map(|fact| fact.until).min().map(|end| end.since(now));
+        let ends = first_end.map_or_else(Vec::new, |_| facts.iter().map(|fact| fact.until).collect());
         let keep = told.keep.and(Keep { fresh: first_end, stale: true });
         let has_terms = keep != Keep::default();
         let list = facts.into_iter().map(|fact| fact.grant).collect();
@@ -36,7 +36,7 @@ impl Held {
 
     /// What counts now. The clock is read, and the list copied, only where a grant has an end.
     pub(super) fn at(&self, clock: &Clock) -> Arc<Grants> {
-        let Some(terms) = self.terms.as_ref().filter(|terms| terms.ends.iter().any(Option::is_some)) else {
+        let Some(terms) = self.terms.as_ref().filter(|terms| !terms.ends.is_empty()) else {
             return Arc::clone(&self.grants);
         };
         let now = clock.now();

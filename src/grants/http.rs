@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
@@ -17,7 +18,7 @@ mod question;
 use self::answer::{Spelling, Stored, Unread};
 use self::breaker::{Breaker, Outcome, Turn};
 use self::client::{Client, Reply};
-use super::{Answer, Fact, GrantSource, Outage, SourceError, Told};
+use super::{Answer, GrantSource, Outage, SourceError, Told};
 use crate::access::{Principal, ProjectKey};
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -62,7 +63,7 @@ pub struct HttpGrants {
 
 struct Tagged {
     tag: HeaderValue,
-    facts: Vec<Fact>,
+    told: Told,
     bytes: usize,
 }
 
@@ -132,17 +133,20 @@ impl HttpGrants {
         let known = self.tagged.get(&question);
         let tag = known.as_ref().map(|tagged| &tagged.tag);
         let reply = self.client.ask(question.clone(), tag).await.map_err(Failure::unavailable)?;
-        let (keep, stored) = answer::keep(&reply.headers);
-        let facts = match (reply.status, known) {
-            (StatusCode::OK, _) => self.read(question, &reply, stored, who)?,
-            (StatusCode::NOT_MODIFIED, Some(tagged)) => tagged.facts.clone(),
-            (StatusCode::NOT_FOUND, _) => Vec::new(),
-            (status, _) => return Err(self.failure(status, &reply)),
-        };
-        Ok(Told { facts, keep })
+        match (reply.status, known) {
+            (StatusCode::OK, _) => self.read(question, &reply, who),
+            (StatusCode::NOT_MODIFIED, Some(tagged)) => {
+                // Without a word about it, what was said with the answer still holds (RFC 9111 §4.3.4).
+                let says_more = reply.headers.contains_key(CACHE_CONTROL);
+                let keep = if says_more { answer::keep(&reply.headers).0 } else { tagged.told.keep };
+                Ok(Told { keep, ..tagged.told.clone() })
+            }
+            (StatusCode::NOT_FOUND, _) => Ok(Told { facts: Vec::new(), keep: answer::keep(&reply.headers).0 }),
+            (status, _) => Err(self.failure(status, &reply)),
+        }
     }
 
-    fn read(&self, question: Bytes, reply: &Reply, stored: Stored, who: &Principal) -> Result<Vec<Fact>, Failure> {
+    fn read(&self, question: Bytes, reply: &Reply, who: &Principal) -> Result<Told, Failure> {
         let facts = answer::read(&reply.body, who, self.spelling, Self::NAME).map_err(|unread| match unread {
             Unread::Form(what) => Failure::unavailable(format!("the answer is {what}")),
             Unread::Echo => {
@@ -154,14 +158,16 @@ impl HttpGrants {
                 Failure::unavailable("the answer is about another person")
             }
         })?;
+        let (keep, stored) = answer::keep(&reply.headers);
+        let told = Told { facts, keep };
         match answer::etag(&reply.headers).filter(|_| stored == Stored::Yes) {
             Some(tag) => {
                 let bytes = question.len() + tag.len() + reply.body.len();
-                self.tagged.insert(question, Arc::new(Tagged { tag: tag.clone(), facts: facts.clone(), bytes }));
+                self.tagged.insert(question, Arc::new(Tagged { tag: tag.clone(), told: told.clone(), bytes }));
             }
             None => self.tagged.invalidate(&question),
         }
-        Ok(facts)
+        Ok(told)
     }
 
     fn failure(&self, status: StatusCode, reply: &Reply) -> Failure {
