@@ -1,9 +1,10 @@
-//! The admin and health listeners: health, readiness, metrics, and dropping cached grants.
+//! The admin and health listeners: health, readiness, metrics, dropping cached grants, and reloading.
 //!
 //! Never on the public listener, with credentials of its own. Knows the rest of the process only through the closures
 //! that `app` hands it.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,14 @@ pub struct ReadyReport {
     pub status: &'static str,
     /// What does not work or is weaker than it could be.
     pub reasons: Vec<String>,
+    /// How many configurations have been in force, this one included.
+    pub generation: u64,
+    /// Of this program.
+    pub version: &'static str,
 }
+
+/// A reload on its way.
+pub type Reload = Pin<Box<dyn Future<Output = Result<u64, Vec<String>>> + Send>>;
 
 /// What probes and scrapers are told.
 #[derive(Clone)]
@@ -55,21 +63,23 @@ pub struct Probes {
 pub struct Api {
     /// Drops cached grants: of one tenant, or of all.
     pub invalidate: Box<dyn Fn(Option<TenantId>) + Send + Sync>,
-    /// What `/v1` asks for.
-    pub token: Secret,
+    /// Reads the configuration again: the generation that is in force then, or all that is wrong with it.
+    pub reload: Box<dyn Fn() -> Reload + Send + Sync>,
+    /// What `/v1` asks for; nobody gets in without one.
+    pub token: Box<dyn Fn() -> Option<Secret> + Send + Sync>,
     /// The address that is listened on.
     pub listen: SocketAddr,
 }
 
 impl ReadyReport {
     /// Trouble behind us is a reason and no refusal: the process still serves what it can.
-    pub fn new(draining: bool, reasons: Vec<String>) -> Self {
+    pub fn new(draining: bool, reasons: Vec<String>, generation: u64) -> Self {
         let status = match (draining, reasons.is_empty()) {
             (true, _) => "draining",
             (false, true) => "ok",
             (false, false) => "degraded",
         };
-        Self { status, reasons }
+        Self { status, reasons, generation, version: env!("CARGO_PKG_VERSION") }
     }
 }
 
@@ -78,6 +88,7 @@ pub fn router(probes: Probes, api: Api) -> Router {
     let api = Arc::new(api);
     let guarded = Router::new()
         .route("/v1/invalidate", post(invalidate))
+        .route("/v1/reload", post(reload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), require_token))
         .with_state(Arc::clone(&api));
     health_router(probes).merge(guarded).layer(middleware::from_fn_with_state(api, check_host))
@@ -149,6 +160,16 @@ async fn invalidate(State(api): State<Arc<Api>>, body: axum::body::Bytes) -> Res
     }
 }
 
+async fn reload(State(api): State<Arc<Api>>) -> Response {
+    match (api.reload)().await {
+        Ok(generation) => Json(json!({ "generation": generation })).into_response(),
+        Err(problems) => {
+            let detail = "The configuration is not taken; what was in force stays.";
+            with_problems(StatusCode::UNPROCESSABLE_ENTITY, "config_refused", detail, &problems)
+        }
+    }
+}
+
 async fn require_token(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let given = authorization.and_then(|value| value.strip_prefix(b"Bearer "));
@@ -156,7 +177,7 @@ async fn require_token(State(api): State<Arc<Api>>, request: Request, next: Next
         None => {
             problem(StatusCode::UNAUTHORIZED, "token_missing", "Send `Authorization: Bearer` with the admin token.")
         }
-        Some(given) if is_equal(given, api.token.expose()) => next.run(request).await,
+        Some(given) if (api.token)().is_some_and(|token| is_equal(given, token.expose())) => next.run(request).await,
         Some(_) => problem(StatusCode::UNAUTHORIZED, "token_invalid", "The admin token is not this one."),
     }
 }
@@ -178,7 +199,16 @@ async fn check_host(State(api): State<Arc<Api>>, request: Request, next: Next) -
 }
 
 fn problem(status: StatusCode, code: &'static str, detail: &'static str) -> Response {
-    let body = json!({ "title": status.canonical_reason(), "status": status.as_u16(), "code": code, "detail": detail });
+    with_problems(status, code, detail, &[])
+}
+
+/// With a member of our own where there is more to say (RFC 9457 §3.2).
+fn with_problems(status: StatusCode, code: &'static str, detail: &'static str, problems: &[String]) -> Response {
+    let mut body =
+        json!({ "title": status.canonical_reason(), "status": status.as_u16(), "code": code, "detail": detail });
+    if !problems.is_empty() {
+        body["problems"] = json!(problems);
+    }
     let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
     let mut answer = (status, headers, body.to_string()).into_response();
     answer.headers_mut().insert("x-vestibule-error", HeaderValue::from_static(code));

@@ -61,7 +61,7 @@ pub enum AssertionError {
 
 /// Signs assertions and publishes the keys that verify them.
 pub struct Assertions {
-    signing: SigningKey,
+    signing: Arc<SigningKey>,
     jwks: String,
     generated: bool,
     ttl: Duration,
@@ -99,13 +99,22 @@ struct Signed {
 impl Assertions {
     /// Reads the keys, or makes one.
     pub fn new(settings: AssertionSettings) -> Result<Self, AssertionError> {
+        Self::with(settings, None)
+    }
+
+    /// With other settings from now on. A key that was made stays as long as no other is configured.
+    pub fn after(before: &Self, settings: AssertionSettings) -> Result<Self, AssertionError> {
+        Self::with(settings, before.generated.then(|| Arc::clone(&before.signing)))
+    }
+
+    fn with(settings: AssertionSettings, made: Option<Arc<SigningKey>>) -> Result<Self, AssertionError> {
         let AssertionSettings { keys, ttl, issuer, audience, clock } = settings;
         let random = SystemRandom::new();
         let generated = keys.is_empty();
-        let read = |(index, pem)| SigningKey::read(pem, &random).ok_or(AssertionError::Key(index + 1));
+        let read = |(index, pem)| SigningKey::read(pem, &random).map(Arc::new).ok_or(AssertionError::Key(index + 1));
         let mut keys: Vec<_> = keys.iter().enumerate().map(read).collect::<Result<_, _>>()?;
         if generated {
-            keys.push(SigningKey::generate(&random)?);
+            keys.push(made.map_or_else(|| SigningKey::generate(&random).map(Arc::new), Ok)?);
         }
         let jwks = json!({ "keys": keys.iter().map(|key| &key.jwk).collect::<Vec<_>>() }).to_string();
         let ttl = ttl.min(MAX_TTL);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::{self, Config, Environment, Problems};
+use crate::config::{Config, Environment, Problems, Source};
 
 mod check;
 mod demo;
@@ -37,9 +37,12 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
+    fn source(&self) -> Result<Source, Problems> {
+        Source::find(self.config.as_deref(), Environment::from_process())
+    }
+
     fn load(&self) -> Result<Config, Problems> {
-        let environment = Environment::from_process();
-        config::load(&config::find(self.config.as_deref(), &environment)?, &environment)
+        self.source()?.read().0
     }
 }
 

@@ -20,6 +20,7 @@ use crate::telemetry::LogFormat;
 
 mod access;
 mod document;
+mod files;
 mod hosts;
 mod identity;
 mod listeners;
@@ -32,6 +33,7 @@ mod schema;
 mod units;
 mod values;
 
+pub use files::Files;
 pub use problem::Problems;
 
 /// Where a configuration is looked for when nobody says so.
@@ -40,6 +42,13 @@ const SEARCH: [&str; 2] = ["vestibule.toml", "/etc/vestibule/vestibule.toml"];
 /// Environment variables, as a value: what is read from the process stays in `main`.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<String, String>);
+
+/// Where a configuration comes from: a file, and the environment that is laid over it. Can be read again and again.
+#[derive(Clone)]
+pub struct Source {
+    path: PathBuf,
+    environment: Environment,
+}
 
 /// A checked configuration. Whatever is in here can be used as it is.
 #[derive(Clone, Debug)]
@@ -93,6 +102,8 @@ pub struct Server {
     pub drain: Duration,
     /// Time between "not ready" and the end of accepting.
     pub drain_delay: Duration,
+    /// Whether another process of ours may listen on the same address.
+    pub reuse_port: bool,
 }
 
 /// One `[hosts.NAME]`.
@@ -214,42 +225,77 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
     }
 }
 
-/// The file that is meant: the one given, `$VESTIBULE_CONFIG`, `./vestibule.toml`, `/etc/vestibule/vestibule.toml`.
-pub fn find(given: Option<&Path>, environment: &Environment) -> Result<PathBuf, Problems> {
-    if let Some(path) = given.map(Path::to_owned).or_else(|| environment.get("VESTIBULE_CONFIG").map(PathBuf::from)) {
-        return Ok(path);
+impl Source {
+    /// The file that is meant: the one given, `$VESTIBULE_CONFIG`, `./vestibule.toml`, `/etc/vestibule/vestibule.toml`.
+    pub fn find(given: Option<&Path>, environment: Environment) -> Result<Self, Problems> {
+        let named = given.map(Path::to_owned).or_else(|| environment.get("VESTIBULE_CONFIG").map(PathBuf::from));
+        let found = named.or_else(|| SEARCH.iter().map(PathBuf::from).find(|path| path.is_file()));
+        let path = found.ok_or_else(|| {
+            Problems::general(
+                "there is no configuration",
+                "give one with `--config FILE` or $VESTIBULE_CONFIG, or write ./vestibule.toml; config/vestibule.toml shows every key",
+            )
+        })?;
+        Ok(Self { path, environment })
     }
-    let found = SEARCH.iter().map(PathBuf::from).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        Problems::general(
-            "there is no configuration",
-            "give one with `--config FILE` or $VESTIBULE_CONFIG, or write ./vestibule.toml; config/vestibule.toml shows every key",
-        )
-    })
-}
 
-/// Reads and checks a file.
-pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Problems::general(&format!("{}: cannot be read: {error}", path.display()), "check the path and its permissions")
-    })?;
-    parse(&text, path, environment)
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads and checks the file, and says which files were looked at for it, whatever came of it.
+    pub fn read(&self) -> (Result<Config, Problems>, Files) {
+        let mut files = Files::default();
+        files.note(&self.path);
+        let config = self.text().and_then(|text| understand(&text, &self.path, &self.environment, &mut files));
+        (config, files)
+    }
+
+    /// Where the operator's own requests go, whatever is wrong elsewhere in the file: it says where to ask a process that
+    /// runs on with what it had before.
+    pub fn operator(&self) -> Result<(Option<Admin>, Option<SocketAddr>), Problems> {
+        let text = self.text()?;
+        let mut problems = Problems::new(&text, &self.path);
+        let document = document::parse(&text, &self.environment, &mut problems);
+        let Some(document) = document else { return Err(problems.sorted()) };
+        let mut reader = reader::Reader::new(&self.environment, folder(&self.path), problems);
+        let mut root = reader.root(&document);
+        let (admin, health) = (listeners::admin(&mut root, &mut reader), listeners::health(&mut root, &mut reader));
+        let (problems, _) = reader.into_parts();
+        if problems.errors() == 0 { Ok((admin, health)) } else { Err(problems.sorted()) }
+    }
+
+    fn text(&self) -> Result<String, Problems> {
+        std::fs::read_to_string(&self.path).map_err(|error| {
+            let message = format!("{}: cannot be read: {error}", self.path.display());
+            Problems::general(&message, "check the path and its permissions")
+        })
+    }
 }
 
 /// Checks a text. `file` is used for messages, and files of secrets are looked for beside it.
 pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Config, Problems> {
+    understand(text, file, environment, &mut Files::default())
+}
+
+fn understand(text: &str, file: &Path, environment: &Environment, files: &mut Files) -> Result<Config, Problems> {
     let mut problems = Problems::new(text, file);
     let Some(document) = document::parse(text, environment, &mut problems) else {
         return Err(problems.sorted());
     };
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let mut reader = reader::Reader::new(environment, folder, problems);
+    let mut reader = reader::Reader::new(environment, folder(file), problems).noting(std::mem::take(files));
     let config = read(&document, &mut reader);
-    let problems = reader.into_problems();
+    let (problems, noted) = reader.into_parts();
+    *files = noted;
     match config {
         Some(config) if problems.errors() == 0 => Ok(Config { warnings: problems.warnings(), ..config }),
         _ => Err(problems.sorted()),
     }
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }
 
 /// Reads every section even if one before it is in disorder; only a whole set makes a configuration.

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
@@ -31,6 +32,7 @@ mod peer;
 mod record;
 mod respond;
 mod route;
+mod streams;
 
 use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
@@ -42,12 +44,13 @@ use self::peer::Peer;
 use self::record::Exchange;
 use self::respond::Rejection;
 use self::route::Destination;
+use self::streams::{Right, Socket};
 use crate::access::{Access, Origin, Policy};
 use crate::assertion::Assertions;
 use crate::audit::Audit;
 use crate::grants::GrantLookup;
 use crate::hosts::HostPlatform;
-use crate::session::Sessions;
+use crate::session::{SessionId, Sessions};
 use crate::telemetry;
 
 pub use accept::{Connections, Drain, serve};
@@ -88,6 +91,10 @@ pub struct GatewaySettings {
     pub upstream: UpstreamSettings,
     /// Who watches.
     pub audit: Audit,
+    /// How old a fact may be that something is decided by; open streams are decided again within it.
+    pub fact_life: Duration,
+    /// How long a stop may take.
+    pub drain_time: Duration,
     /// Random bytes that make request ids of this process differ from any other's.
     pub request_id_prefix: [u8; 8],
 }
@@ -186,6 +193,8 @@ impl Gateway {
         let (permit, grants) =
             authorize::authorize(&self.grants, &self.policy, &found, caller.as_ref(), changes).await?;
         exchange.allow(&grants);
+        let session = caller.as_ref().map(|caller| caller.session.id());
+        let socket = session.filter(|_| upgrade.is_some()).map(|session| self.socket(session)).transpose()?;
         let outbound = Outbound {
             enrich: &self.enrich,
             target: &target,
@@ -195,8 +204,26 @@ impl Gateway {
             upgrade,
             interim,
         };
-        let forwarded = forward::forward(&self.upstream, outbound, head, upload, permit).await?;
+        let method = head.method.clone();
+        let mut forwarded = forward::forward(&self.upstream, outbound, head, upload, permit).await?;
+        if forwarded.may_last() {
+            let right = Right {
+                streams: Arc::clone(&self.streams),
+                session: caller.map(|caller| caller.renewed.unwrap_or(caller.session)),
+                method,
+                target,
+                changes,
+                route: found.route.name.clone(),
+                request_id: exchange.request_id.clone(),
+            };
+            forwarded.lasts_with(right, socket);
+        }
         Ok(exchange.forwarded(forwarded))
+    }
+
+    /// A place for one more WebSocket of the session.
+    fn socket(&self, session: SessionId) -> Result<Socket, Rejection> {
+        self.streams.admit(session, self.limits.websockets_per_session).ok_or(Rejection::RateLimited)
     }
 
     /// The caller's body, if what it says of its length is within the limit.

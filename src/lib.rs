@@ -16,6 +16,7 @@ pub mod config;
 pub mod gateway;
 pub mod grants;
 pub mod hosts;
+pub mod news;
 pub mod secret;
 pub mod session;
 pub mod telemetry;

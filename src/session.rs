@@ -20,12 +20,13 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::access::{Origin, Principal};
 use crate::clock::{Clock, Timestamp};
+use crate::news::{Listener, News};
 use crate::secret::Secret;
 
 mod record;
 mod seal;
 
-use seal::{Opened, Sealer};
+use seal::{KeyMark, Opened, Sealer};
 
 /// What the names of all our cookies begin with. `__Host-` binds a cookie to this exact origin.
 pub const COOKIE_PREFIX: &str = "__Host-vestibule";
@@ -97,8 +98,8 @@ pub struct Session {
     idle_end: Timestamp,
     absolute_end: Timestamp,
     ancestors: Vec<Origin>,
-    /// Sealed by a key that is no longer the first.
-    outdated: bool,
+    /// The key that it was sealed with.
+    mark: KeyMark,
 }
 
 /// Makes, seals, opens and ends sessions.
@@ -110,6 +111,7 @@ pub struct Sessions {
     clock: Clock,
     random: SystemRandom,
     revoked: Cache<SessionId, Ended>,
+    ends: News<SessionId>,
 }
 
 /// From when on a session counts for nothing, and when it may be forgotten.
@@ -124,12 +126,25 @@ struct Ended {
 impl Sessions {
     /// Checks the keys; each must be 32 bytes.
     pub fn new(settings: SessionSettings) -> Result<Self, KeyError> {
-        let SessionSettings { keys, idle, absolute, origin, clock } = settings;
-        let sealer = Sealer::new(&keys, &origin)?;
         // A full list gives up what was not asked for longest. The usual policy would turn the newest away instead.
         let revoked = Cache::builder().max_capacity(MAX_REVOKED).eviction_policy(EvictionPolicy::lru());
-        let revoked = revoked.expire_after(UntilItsEnd(clock.clone())).build();
-        Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked })
+        let revoked = revoked.expire_after(UntilItsEnd(settings.clock.clone())).build();
+        Self::with(settings, revoked, News::default())
+    }
+
+    /// With other settings from now on. What was ended before stays ended: both have one list.
+    pub fn after(before: &Self, settings: SessionSettings) -> Result<Self, KeyError> {
+        Self::with(settings, before.revoked.clone(), before.ends.clone())
+    }
+
+    fn with(
+        settings: SessionSettings,
+        revoked: Cache<SessionId, Ended>,
+        ends: News<SessionId>,
+    ) -> Result<Self, KeyError> {
+        let SessionSettings { keys, idle, absolute, origin, clock } = settings;
+        let sealer = Sealer::new(&keys, &origin)?;
+        Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked, ends })
     }
 
     /// A new session with a new id. Its absolute end counts from the first sight of its token, so that a token which is
@@ -146,8 +161,8 @@ impl Sessions {
         let absolute_end = first_seen + self.absolute;
         let idle_end = (self.clock.now() + self.idle).min(absolute_end);
         let ancestors = ancestors.into_iter().take(record::MAX_ANCESTORS).collect();
-        let (id, context) = (SessionId(id), self.context(&principal));
-        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, outdated: false }
+        let (id, context, mark) = (SessionId(id), self.context(&principal), self.sealer.mark());
+        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark }
     }
 
     /// The context of a principal: the same on every replica and for every key.
@@ -180,8 +195,8 @@ impl Sessions {
     /// only, so the name says which context it was sealed for.
     pub fn recall(&self, name: &str, value: &Secret) -> Option<Session> {
         let context = ContextId::of_cookie(name)?;
-        let Opened { record, outdated } = self.sealer.open(name, value.expose())?;
-        Some(Session { outdated, ..record::decode(&record, context)? })
+        let Opened { record, mark } = self.sealer.open(name, value.expose())?;
+        record::decode(&record, context, mark)
     }
 
     /// A re-dated copy, when that is due: a quarter of the idle time has passed, the host confirmed anew, or the key is
@@ -189,13 +204,33 @@ impl Sessions {
     pub fn slide(&self, session: &Session, confirmed_at: Timestamp) -> Option<Session> {
         let idle_end = (self.clock.now() + self.idle).min(session.absolute_end);
         let moved = idle_end.since(session.idle_end) >= self.idle / 4;
-        let due = moved || session.outdated || confirmed_at > session.confirmed_at;
-        due.then(|| Session {
-            idle_end,
-            confirmed_at: confirmed_at.max(session.confirmed_at),
-            outdated: false,
-            ..session.clone()
-        })
+        let mark = self.sealer.mark();
+        let due = moved || session.mark != mark || confirmed_at > session.confirmed_at;
+        let confirmed_at = confirmed_at.max(session.confirmed_at);
+        due.then(|| Session { confirmed_at, idle_end, mark, ..session.clone() })
+    }
+
+    /// The session as something goes on with it that was begun with it, a stream for example: as the one that has taken its
+    /// place, if one has. Its idle end does not count, because whoever holds a stream open is there.
+    pub fn still(&self, session: &Session) -> Result<Session, SessionError> {
+        if !self.sealer.knows(session.mark) {
+            return Err(SessionError::Invalid);
+        }
+        if self.rest(session).is_zero() {
+            return Err(SessionError::Expired);
+        }
+        let id = self.heir(session.id).ok_or(SessionError::Revoked)?;
+        Ok(Session { id, ..session.clone() })
+    }
+
+    /// How long until the absolute end.
+    pub fn rest(&self, session: &Session) -> Duration {
+        session.absolute_end.since(self.clock.now())
+    }
+
+    /// Hears when the session is ended or replaced.
+    pub fn ends_of(&self, session: &Session) -> Listener<SessionId> {
+        self.ends.about(&session.id)
     }
 
     /// Ends the session in this process, whoever holds its cookie.
@@ -213,6 +248,7 @@ impl Sessions {
         let ended = Ended { at, absolute_end: session.absolute_end, successor };
         let before = self.revoked.get(&session.id).filter(|before| before.at <= at);
         self.revoked.insert(session.id, before.unwrap_or(ended));
+        self.ends.tell(&session.id);
     }
 
     fn has_ended(&self, id: &SessionId, now: Timestamp) -> bool {
@@ -228,6 +264,18 @@ impl Sessions {
         true
     }
 
+    /// The last of those that took each other's place, if it is alive.
+    fn heir(&self, id: SessionId) -> Option<SessionId> {
+        let mut heir = id;
+        for _ in 0..MAX_CHAIN {
+            match self.revoked.get(&heir) {
+                None => return Some(heir),
+                Some(ended) => heir = ended.successor?,
+            }
+        }
+        None
+    }
+
     fn fill(&self, bytes: &mut [u8]) {
         self.random.fill(bytes).expect("the operating system gives random bytes, or nothing here is safe");
     }
@@ -237,6 +285,11 @@ impl Session {
     /// The `Set-Cookie` value that removes the session's cookie.
     pub fn clear_cookie(&self) -> String {
         cookie(&self.context.cookie_name(), "", 0)
+    }
+
+    /// Its random name.
+    pub const fn id(&self) -> SessionId {
+        self.id
     }
 
     /// Which of several sessions in one browser it is.

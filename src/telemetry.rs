@@ -3,10 +3,12 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_histogram, gauge, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::format::DefaultFields;
+use tracing_subscriber::fmt::{FormatEvent, SubscriberBuilder};
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::audit::RequestRecord;
 
@@ -22,7 +24,10 @@ pub enum LogFormat {
     Text,
 }
 
-/// Why logging cannot begin.
+/// Changes what is logged.
+pub struct LogLevel(Box<dyn Fn(EnvFilter) -> Result<(), LogError> + Send + Sync>);
+
+/// Why logging cannot begin, or go on otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter cannot be understood.
@@ -31,17 +36,36 @@ pub enum LogError {
     /// Somebody else was first.
     #[error("logging was already set up in this process")]
     Taken,
+    /// Nobody logs any more.
+    #[error("the log's level cannot be changed")]
+    Gone,
+}
+
+impl LogLevel {
+    /// From now on; `level` is written as for [`init_logging`].
+    pub fn set(&self, level: &str) -> Result<(), LogError> {
+        self.0(EnvFilter::try_new(level)?)
+    }
 }
 
 /// Sends log lines to standard output. `level` is `error`, `warn`, `info`, `debug`, `trace`, or a filter such as
-/// `info,vestibule=debug`.
-pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
+/// `info,vestibule=debug`. That the level can change costs each line a read lock, beside the one of standard output.
+pub fn init_logging(format: LogFormat, level: &str) -> Result<LogLevel, LogError> {
     let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(level)?);
-    let set = match format {
-        LogFormat::Json => builder.event_format(json::Json).try_init(),
-        LogFormat::Text => builder.with_timer(clock::Rfc3339).with_ansi(std::io::stdout().is_terminal()).try_init(),
-    };
-    set.map_err(|_| LogError::Taken)
+    match format {
+        LogFormat::Json => begin(builder.event_format(json::Json)),
+        LogFormat::Text => begin(builder.with_timer(clock::Rfc3339).with_ansi(std::io::stdout().is_terminal())),
+    }
+}
+
+fn begin<E>(builder: SubscriberBuilder<DefaultFields, E, EnvFilter>) -> Result<LogLevel, LogError>
+where
+    E: FormatEvent<Registry, DefaultFields> + Send + Sync + 'static,
+{
+    let builder = builder.with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.try_init().map_err(|_| LogError::Taken)?;
+    Ok(LogLevel(Box::new(move |filter| handle.reload(filter).map_err(|_| LogError::Gone))))
 }
 
 /// Seconds, from what a loopback hop costs to what a person gives up on.
@@ -94,6 +118,8 @@ fn describe() {
     describe_counter!("vestibule_sessions_total", "What happened to sessions.");
     describe_counter!("vestibule_host_requests_total", "Calls of host APIs by result.");
     describe_counter!("vestibule_host_tokens_total", "Host tokens by result.");
+    describe_counter!("vestibule_config_reloads_total", "Reloads of the configuration by result.");
+    describe_gauge!("vestibule_config_generation", "How many configurations have been in force.");
 }
 
 /// Counts one request. Labels are names of routes and codes, never of people.

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-mod nginx;
 mod operate;
 mod shown;
 
@@ -65,7 +64,8 @@ fn root() -> &'static Path {
 fn pages() -> Vec<Page> {
     let docs = fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("an entry").path());
     let markdown = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    let fixed = ["README.md", "CHANGELOG.md", "SECURITY.md", "examples/README.md"].map(|name| root().join(name));
+    let fixed = ["README.md", "CHANGELOG.md", "SECURITY.md", "deploy/README.md", "examples/README.md"]
+        .map(|name| root().join(name));
     let mut paths: Vec<PathBuf> = markdown.chain(fixed).collect();
     paths.sort();
     paths.into_iter().map(|path| page(&path)).collect()
@@ -193,7 +193,7 @@ fn every_configuration_for_a_deployment_is_valid() {
         "set -eu\nexport ASSEMBLY_API_KEY={key} VESTIBULE_SESSION_KEY={key} VESTIBULE_ADMIN_TOKEN={key}\n\
          vestibule keys generate assertion >assertion.pem\nchmod 600 *\n"
     );
-    for kind in ["systemd", "compose", "kubernetes"] {
+    for kind in ["systemd", "compose/config", "kubernetes"] {
         let text = fs::read_to_string(root().join("deploy").join(kind).join("vestibule.toml")).expect("readable");
         // The secrets are where the service manager puts them; here they are in a folder of this test.
         let folder = secrets.path().display().to_string();
@@ -205,6 +205,14 @@ fn every_configuration_for_a_deployment_is_valid() {
     fs::write(secrets.path().join("vestibule.toml"), "[server]\nlisten = 1\n").expect("the folder can be written");
     let refused = shell(&format!("{prepare}vestibule check -c vestibule.toml\n"), secrets.path());
     assert_eq!(refused.status.code(), Some(78), "a bad configuration passes the check");
+}
+
+#[test]
+fn the_socket_of_the_service_is_where_its_configuration_says() {
+    let read = |name: &str| fs::read_to_string(root().join("deploy/systemd").join(name)).expect("readable");
+    let (socket, config) = (read("vestibule.socket"), read("vestibule.toml"));
+    let listen = socket.lines().find_map(|line| line.strip_prefix("ListenStream=")).expect("an address");
+    assert!(config.contains(&format!("[server]\nlisten = \"{listen}\"\n")), "{listen}");
 }
 
 /// Links of a page that lead to no file, or to a heading that is not there.

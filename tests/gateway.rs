@@ -10,9 +10,10 @@ mod paths;
 mod sessions;
 mod sites;
 mod source;
+mod streams;
 mod telemetry;
 mod tokens;
-mod upgrade;
+pub(crate) mod upgrade;
 
 use crate::support::{Gateway, Upstream};
 

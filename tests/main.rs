@@ -7,4 +7,6 @@ mod docs;
 mod examples;
 mod gateway;
 mod hosts;
+mod process;
+mod proxies;
 mod support;

@@ -2,6 +2,7 @@
 //! client that sends exactly what it is given, and the gateway itself as its own process.
 
 mod gateway;
+mod inside;
 mod platform;
 mod process;
 mod token;
@@ -10,8 +11,9 @@ mod wire;
 
 pub(crate) use gateway::{ADMIN_TOKEN, SESSION_KEY};
 pub(crate) use gateway::{Gateway, Setup, free_port};
+pub(crate) use inside::Inside;
 pub(crate) use platform::Platform;
-pub(crate) use process::{Peer, node, output_of, python_with_packages, root, tool};
+pub(crate) use process::{Peer, node, output_of, python_tool, python_with_packages, root, tool};
 pub(crate) use token::{API_KEY, CLIENT, COMPANY, OTHER_TENANT, STAFF, TENANT, Token};
 pub(crate) use upstream::{Seen, Upstream, answer as answer_with};
 pub(crate) use wire::{Answer, connect, exchange, read_to_end, read_until, request};

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use http::{HeaderValue, Method};
 use serde_json::json;
 
-use super::build;
+use super::parts::Parts;
 use crate::access::{
     Access, AccessRequest, Decision, Grant, Holding, HostName, Kind, OrganizationId, Permit, Principal, Scope,
     Standing, SubjectId, TenantId,
@@ -110,7 +110,7 @@ pub async fn explain(config: &Config, question: &Question) -> anyhow::Result<Exp
     };
     let principal = principal(config, question)?;
     let standing = Arc::new(Standing { host_role: question.host_role.clone(), ..Standing::default() });
-    let grants = build(config, &Clock::system())?.grants.of(&principal, &standing).await?;
+    let grants = Parts::of(config, &Clock::system(), None)?.grants.of(&principal, &standing).await?;
     let request = AccessRequest {
         route: &found.route.name,
         access: &found.route.access,

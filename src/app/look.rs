@@ -4,16 +4,15 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http::Uri;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{build, http_grants};
+use super::parts::Parts;
 use crate::access::{Kind, SubjectId};
 use crate::clock::Clock;
-use crate::config::{Config, HostSettings, PermissionSource};
+use crate::config::{Config, HostSettings};
 use crate::gateway::UpstreamAddress;
-use crate::grants::GrantSource as _;
+use crate::grants::{GrantSource as _, HttpGrants};
 use crate::hosts;
 
 /// How long one part may take to answer.
@@ -33,10 +32,11 @@ pub struct Finding {
     pub says: String,
 }
 
-/// Asks the app, every host's API and every permission source elsewhere once.
+/// Asks the app, every host's API and the permission source elsewhere once.
 pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![upstream(config).await];
-    for host in build(config, &Clock::system())?.hosts {
+    let parts = Parts::of(config, &Clock::system(), None)?;
+    for host in parts.hosts() {
         let good = host.probe().await;
         let troubles = host.troubles();
         let says = if troubles.is_empty() {
@@ -46,17 +46,14 @@ pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         };
         findings.push(Finding { part: host.name().to_string(), good, says });
     }
-    for source in &config.permissions.sources {
-        if let PermissionSource::Http(url) = source {
-            findings.push(permissions(config, url).await?);
-        }
+    if let Some(source) = &parts.http_grants {
+        findings.push(permissions(config, source).await?);
     }
     Ok(findings)
 }
 
 /// Asks about somebody who cannot exist.
-async fn permissions(config: &Config, url: &Uri) -> anyhow::Result<Finding> {
-    let source = http_grants(config, url, &Clock::system())?;
+async fn permissions(config: &Config, source: &HttpGrants) -> anyhow::Result<Finding> {
     let host = config.hosts.first().context("no host is configured")?;
     let tenant = match host {
         HostSettings::Assembly(settings) => settings.tenants.first().context("no workspace is served")?.clone(),

@@ -95,7 +95,7 @@ async fn start(host_port: u16, gateway_port: u16) -> anyhow::Result<Demo> {
     let stage = Arc::new(Stage::new(host.local_addr()?.port(), public.local_addr()?.port())?);
     let config = configure(&stage, api.local_addr()?, app.local_addr()?)?;
     let granted = config.grants.clone();
-    let gateway = gateway::start(config, Options { public: Some(public.into_std()?), ..Options::default() }).await?;
+    let gateway = gateway::start(config, Options { public: Some(public.into_std()?), ..Options::default() })?;
     let ports = Ports {
         host: host.local_addr()?,
         gateway: gateway.public_address(),

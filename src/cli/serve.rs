@@ -1,12 +1,14 @@
 //! `vestibule serve`: run until told to stop.
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 
+use rustix::fs::{Access, access};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::ConfigFile;
-use crate::app::{self, Options, Running};
+use crate::app::{self, Controls, Options, Reloading, Running};
 use crate::config::Config;
 use crate::telemetry;
 
@@ -19,12 +21,23 @@ pub(super) struct Args {
 
 /// Reads the configuration, serves, drains.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = args.file.load()?;
-    telemetry::init_logging(config.telemetry.format, &config.telemetry.level)?;
+    // First of all, while there is one thread: it takes variables away, so that no other process believes they are for it.
+    let public = app::inherited()?;
+    let source = args.file.source()?;
+    let (config, files) = source.read();
+    let config = config?;
+    let level = telemetry::init_logging(config.telemetry.format, &config.telemetry.level)?;
     allow_open_files(config.limits.connections_total);
+    if access(source.path(), Access::WRITE_OK).is_ok() {
+        let file = source.path().display();
+        tracing::warn!(event = "start", %file, "this process may write its own configuration; let it belong to somebody else");
+    }
     // Beside the path only: the admin listener, host probes and signals. Requests have workers of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    let result = runtime.block_on(serve(config, public, Reloading { source, files, level }));
+    // Not waited for: a name that is being looked up could take longer than the stop may.
+    runtime.shutdown_background();
+    result
 }
 
 /// Takes as many open files as the system allows: each connection is one, and the app's side of it another.
@@ -43,14 +56,17 @@ fn allow_open_files(connections: usize) {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, public: Option<TcpListener>, reloading: Reloading) -> anyhow::Result<ExitCode> {
     // Before anything is served, so that a signal that comes early is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
     let upstream = config.upstream.address.to_string();
     let public_url = config.server.public_url.to_string();
-    let running = app::start(config, Options::default()).await?;
+    let options = Options { public, reloading: Some(reloading), ..Options::default() };
+    let running = app::start(config, options)?;
     announce(&running, &public_url, &upstream);
+    tokio::spawn(reload_on(hangup, running.controls()));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -60,6 +76,14 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         () = running.drain() => Ok(ExitCode::SUCCESS),
         _ = terminate.recv() => Ok(ExitCode::FAILURE),
         _ = interrupt.recv() => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Beside the stop, which must not wait for a reload.
+async fn reload_on(mut hangup: Signal, controls: Controls) {
+    while hangup.recv().await.is_some() {
+        // It is in the log.
+        let _ = controls.reload("SIGHUP").await;
     }
 }
 

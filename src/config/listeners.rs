@@ -42,9 +42,10 @@ pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Se
     let trusted_proxies = table.list("trusted_proxies", reader, net).unwrap_or_default();
     let drain = table.or("drain", 20 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let drain_delay = table.or("drain_delay", 5 * SECOND, reader, duration(Duration::ZERO, HOUR));
+    let reuse_port = table.or("reuse_port", false, reader, boolean);
     table.not_yet("tls", reader);
     table.finish(reader);
-    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay })
+    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay, reuse_port })
 }
 
 /// Browsers give a `Secure` cookie only to https, and to loopback.
@@ -181,6 +182,12 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
             default.connections_per_address,
             reader,
             count(10_000_000),
+        ),
+        websockets_per_session: table.or(
+            "websockets_per_session",
+            default.websockets_per_session,
+            reader,
+            count(10_000),
         ),
         token_failures,
         token_failure_window,

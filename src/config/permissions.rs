@@ -57,8 +57,9 @@ fn http(table: &mut Table<'_>, reader: &mut Reader<'_>) -> HttpSettings {
     let (least, most) = (Duration::from_millis(10), Duration::from_secs(30));
     let timeout = table.or("timeout", Duration::from_millis(500), reader, duration(least, most));
     let ca = table.node("ca").and_then(|node| {
-        let read = reader.file(node).and_then(|pem| {
-            Authorities::from_pem(&pem).or_else(|error| fault(format!("{error}"), "give a PEM file with certificates"))
+        let read = text(node).and_then(|name| reader.file(&name)).and_then(|(_, pem)| {
+            let help = "give a PEM file with certificates";
+            Authorities::from_pem(pem.expose()).or_else(|error| fault(error.to_string(), help))
         });
         read.map_err(|fault| reader.fault(&node.place, "permissions.ca", fault)).ok()
     });

@@ -77,9 +77,18 @@ impl Problems {
 
     /// The warnings as sentences.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let warnings = self.list.iter().filter(|problem| problem.severity == Severity::Warning);
-        let place = |problem| self.location(problem).unwrap_or_default();
-        warnings.map(|problem| format!("{}: {} ({})", place(problem), problem.message, problem.help)).collect()
+        self.all(Severity::Warning)
+    }
+
+    /// What has to be mended, each as one sentence with its place and remedy.
+    pub fn sentences(&self) -> Vec<String> {
+        self.all(Severity::Error)
+    }
+
+    fn all(&self, severity: Severity) -> Vec<String> {
+        let list = self.list.iter().filter(|problem| problem.severity == severity);
+        let place = |problem| self.location(problem).map(|place| format!("{place}: ")).unwrap_or_default();
+        list.map(|problem| format!("{}{} ({})", place(problem), problem.message, problem.help)).collect()
     }
 
     pub(super) fn sorted(mut self) -> Self {

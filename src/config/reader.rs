@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::Environment;
 use super::document::{Node, Value};
+use super::files::Files;
 use super::problem::{Place, Problems, Severity};
-use super::values::{Fault, fault, suggestion, text};
+use super::values::{Fault, fault, suggestion};
 use crate::secret::Secret;
 
-/// Collects problems, and knows where secrets come from.
+/// Collects problems, and knows where secrets and files come from.
 pub(super) struct Reader<'e> {
     environment: &'e Environment,
     folder: PathBuf,
+    files: Files,
     problems: Problems,
     /// Every key that was asked for, whether it was there or not.
     #[cfg(test)]
@@ -32,6 +34,7 @@ impl<'e> Reader<'e> {
         Self {
             environment,
             folder: folder.to_owned(),
+            files: Files::default(),
             problems,
             #[cfg(test)]
             asked: std::collections::BTreeSet::new(),
@@ -47,8 +50,15 @@ impl<'e> Reader<'e> {
         self.problems.line(place)
     }
 
-    pub(super) fn into_problems(self) -> Problems {
-        self.problems
+    /// Goes on with a list of files that was begun before.
+    pub(super) fn noting(mut self, files: Files) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// What is wrong, and every file that was looked at.
+    pub(super) fn into_parts(self) -> (Problems, Files) {
+        (self.problems, self.files)
     }
 
     pub(super) fn root<'d>(&mut self, document: &'d Node) -> Table<'d> {
@@ -105,24 +115,31 @@ impl<'e> Reader<'e> {
         if secret.expose().is_empty() { fault("the secret is empty", help) } else { Ok(secret) }
     }
 
-    /// The bytes of a file that is no secret.
-    pub(super) fn file(&self, node: &Node) -> Result<Vec<u8>, Fault> {
-        let path = self.folder.join(text(node)?);
-        std::fs::read(&path).or_else(|error| unreadable(&path, &error))
+    /// A file that the configuration names. A change of it is a change of the configuration. Its content may be a secret.
+    pub(super) fn file(&mut self, name: &str) -> Result<(PathBuf, Secret), Fault> {
+        let path = self.folder.join(name);
+        self.files.note(&path);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok((path, Secret::new(bytes))),
+            Err(error) => fault(
+                format!("{} cannot be read: {error}", path.display()),
+                "check the path; it counts from the configuration's folder",
+            ),
+        }
     }
 
     fn secret_file(&mut self, node: &Node, name: &str) -> Result<Secret, Fault> {
-        let path = self.folder.join(name);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => Secret::new(text),
-            Err(error) => return unreadable(&path, &error),
-        };
+        let (path, text) = self.file(name)?;
         if readable_by_everyone(&path) {
             let message = format!("{} can be read by everyone on this machine", path.display());
             self.warning(&node.place, "", message, format!("chmod 0400 {}", path.display()));
         }
-        let text = text.expose_str().unwrap_or_default().trim_end_matches(['\r', '\n']);
-        Ok(Secret::from(text))
+        match text.expose_str() {
+            Some(text) => Ok(Secret::from(text.trim_end_matches(['\r', '\n']))),
+            None => {
+                fault(format!("{} is not text", path.display()), "write the secret as text; keys as hex digits or PEM")
+            }
+        }
     }
 }
 
@@ -295,11 +312,6 @@ impl<'d> Table<'d> {
             }
         }
     }
-}
-
-fn unreadable<T>(path: &Path, error: &std::io::Error) -> Result<T, Fault> {
-    let help = "check the path; it counts from the configuration's folder";
-    fault(format!("{} cannot be read: {error}", path.display()), help)
 }
 
 #[cfg(unix)]

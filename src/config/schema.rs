@@ -37,6 +37,12 @@ pub(super) const KEYS: &[Key] = &[
         "\"5s\"",
         "Before that, readyz is 503 for this long while connections are still accepted.",
     ),
+    key(
+        "server.reuse_port",
+        "boolean",
+        "false",
+        "Lets the next process listen on the same address before this one has stopped (SO_REUSEPORT).",
+    ),
     required(
         "upstream.url",
         "string",
@@ -236,6 +242,12 @@ pub(super) const KEYS: &[Key] = &[
         "integer",
         "200",
         "Open connections of one address; trusted proxies are not counted.",
+    ),
+    key(
+        "limits.websockets_per_session",
+        "integer",
+        "20",
+        "Open WebSockets of one session: tabs of one person fit, and no script holds hundreds.",
     ),
     key(
         "limits.token_failures",

@@ -8,7 +8,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
+use futures_util::FutureExt as _;
+use http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -28,10 +29,13 @@ mod timed;
 pub enum Drain {
     /// Everything as usual.
     Serving,
-    /// `readyz` says 503 so that nobody new is sent here, but whoever comes is served.
+    /// `readyz` says 503 so that nobody new is sent here, but whoever comes is served, once per connection: answers say that
+    /// it closes, so that no caller sends a request on one that is about to go.
     Announced,
-    /// No new connections; those that are open finish what they have.
+    /// No new connections; those that are open finish what they have, and one more request if it is on its way already.
     Finishing,
+    /// Connections that wait for a request are closed.
+    Closing,
 }
 
 /// How many connections are open, in all workers.
@@ -89,7 +93,8 @@ impl Drop for Slot {
     }
 }
 
-/// Serves a listener until the drain has reached [`Drain::Finishing`] and every connection is done.
+/// Serves a listener until the drain has reached [`Drain::Finishing`] and every connection is done. What the system has taken
+/// on our behalf until then is served too: it would be reset with the listener.
 ///
 /// Connections over the limit are closed at once: an answer would cost what the limit is there to save. A trusted
 /// proxy's address is not counted by itself, because all callers share it.
@@ -100,6 +105,14 @@ pub async fn serve(
     mut drain: watch::Receiver<Drain>,
 ) {
     let mut running = tokio::task::JoinSet::new();
+    let begin = |running: &mut tokio::task::JoinSet<()>, stream, peer: SocketAddr, drain| {
+        let address = peer.ip().to_canonical();
+        let gateway = worker.gateway();
+        let shared = gateway.trusted_proxies.iter().any(|net| net.contains(&address));
+        if let Some(slot) = connections.admit((!shared).then_some(address), &gateway.limits) {
+            running.spawn(connection(stream, peer, slot, worker.clone(), drain));
+        }
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -107,16 +120,12 @@ pub async fn serve(
             Some(_) = running.join_next(), if !running.is_empty() => continue,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let address = peer.ip().to_canonical();
-                let gateway = worker.gateway();
-                let shared = gateway.trusted_proxies.iter().any(|net| net.contains(&address));
-                if let Some(slot) = connections.admit((!shared).then_some(address), &gateway.limits) {
-                    running.spawn(connection(stream, peer, slot, worker.clone(), drain.clone()));
-                }
-            }
+            Ok((stream, peer)) => begin(&mut running, stream, peer, drain.clone()),
             Err(error) => rest_after(&error).await,
         }
+    }
+    while let Some(Ok((stream, peer))) = tokio::task::unconstrained(listener.accept()).now_or_never() {
+        begin(&mut running, stream, peer, drain.clone());
     }
     drop(listener);
     while running.join_next().await.is_some() {}
@@ -135,18 +144,21 @@ async fn connection(
     let builder = configured(&worker.gateway().limits);
     let times = Times::of(&worker.gateway().limits);
     let (stream, closed) = TimedStream::new(stream, times, Arc::clone(&activity), slot);
+    let known = Arc::clone(&activity);
     let service = service_fn(move |request| {
-        let (gateway, (exchange, interim)) = (worker.gateway(), activity.begin());
+        let (gateway, (exchange, interim)) = (worker.gateway(), known.begin());
         async move {
-            let answer = gateway.handle(request, address.ip(), interim).await;
+            let mut answer = gateway.handle(request, address.ip(), interim).await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 exchange.becomes_tunnel();
+            } else if exchange.is_last() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer.map(|body| exchange.answered_by(body)))
         }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    if let Err(error) = until_drained(serving, &mut drain).await {
+    if let Err(error) = until_drained(serving, &activity, &mut drain).await {
         tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
     }
     // A tunnel goes on without the HTTP connection that it began as. The sender is dropped, never used.
@@ -161,9 +173,11 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(4))
 }
 
-/// Serves until the caller goes, or until what is running at the drain has its answer.
+/// Serves until the caller goes, or until what is running at the drain has its answer. A connection that waits for a request
+/// is closed last, because a request may be on its way on it.
 async fn until_drained<S>(
     serving: http1::UpgradeableConnection<TokioIo<TimedStream>, S>,
+    activity: &Activity,
     drain: &mut watch::Receiver<Drain>,
 ) -> hyper::Result<()>
 where
@@ -172,8 +186,12 @@ where
 {
     let mut serving = pin!(serving);
     tokio::select! {
+        result = &mut serving => return result,
+        () = reached(drain, Drain::Announced) => activity.ends_with_the_next_answer(),
+    }
+    tokio::select! {
         result = &mut serving => result,
-        () = reached(drain, Drain::Finishing) => {
+        () = reached(drain, Drain::Closing) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
-use super::Gateway;
 use super::cookies;
+use super::live::Snapshot;
 use super::respond::Rejection;
 use super::route::Target;
 use crate::access::{Origin, PreviewRule, Principal, Standing};
@@ -81,7 +81,7 @@ pub(super) fn check_origin(
     if allowed { Ok(()) } else { Err(Rejection::CrossSiteRefused) }
 }
 
-impl Gateway {
+impl Snapshot {
     /// The caller of a request on a route that needs one.
     pub(super) async fn authenticate(
         &self,

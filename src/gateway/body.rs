@@ -1,6 +1,7 @@
 //! The bodies that travel through the gateway, frame by frame and never as a whole.
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +33,20 @@ pub(super) struct Download {
     lease: Option<Lease>,
     /// Removes what the app may not say in trailers.
     clean_trailers: fn(&mut HeaderMap),
+    /// Is done when the right to the answer is gone.
+    ends: Option<Ends>,
+}
+
+/// Looked at before each frame, so that nothing passes after it is done.
+struct Ends(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+/// Why an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the app's answer broke off")]
+    App(#[source] hyper::Error),
+    #[error("the right to the answer was lost")]
+    Ended,
 }
 
 /// The caller's body on its way to the app: counted, paced, and without trailers.
@@ -87,19 +102,26 @@ impl Body {
     }
 
     pub(super) fn app(incoming: Incoming, lease: Lease, clean_trailers: fn(&mut HeaderMap)) -> Self {
-        let mut download = Download { incoming, lease: Some(lease), clean_trailers };
+        let mut download = Download { incoming, lease: Some(lease), clean_trailers, ends: None };
         if download.incoming.is_end_stream() {
             download.give_back();
         }
         Self::App(download)
     }
+
+    /// Breaks the app's answer off as soon as this is done. A caller that has not got all of it must not believe that it has.
+    pub(super) fn breaks_off_when<T>(&mut self, ends: impl Future<Output = T> + Send + 'static) {
+        if let Self::App(download) = self {
+            download.ends = Some(Ends(Box::pin(async { drop(ends.await) })));
+        }
+    }
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::App(download) => download.poll_frame(cx),
@@ -122,11 +144,15 @@ impl HttpBody for Body {
 }
 
 impl Download {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.ends.as_mut().is_some_and(|ends| ends.0.as_mut().poll(cx).is_ready()) {
+            (self.ends, self.lease) = (None, None);
+            return Poll::Ready(Some(Err(BodyError::Ended)));
+        }
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         let frame = match frame {
             Some(Ok(frame)) => Some(Ok(self.cleaned(frame))),
-            other => other,
+            other => other.map(|frame| frame.map_err(BodyError::App)),
         };
         if frame.is_none() || self.incoming.is_end_stream() {
             self.give_back();
@@ -149,6 +175,12 @@ impl Download {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ends")
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use self::upstream::Attempt;
 use super::body::{Body, Progress, Upload, UploadError};
 use super::enrich::Outbound;
 use super::respond::Rejection;
+use super::streams::{Kind, Right, Socket};
 use crate::access::Permit;
 
 mod answer;
@@ -22,6 +23,7 @@ mod tunnel;
 mod upstream;
 
 pub(super) use answer::frame;
+use tunnel::Tunnel;
 pub(super) use tunnel::UpgradeKey;
 pub(super) use upstream::{Lease, Pool, Upstream};
 pub use upstream::{UpstreamAddress, UpstreamSettings};
@@ -30,6 +32,30 @@ pub use upstream::{UpstreamAddress, UpstreamSettings};
 pub(super) struct Forwarded {
     pub(super) answer: Response<Body>,
     pub(super) upstream_duration: Duration,
+    /// What follows a 101.
+    tunnel: Option<Tunnel>,
+}
+
+/// A longer answer takes its time; a shorter one of known length is on its way as a whole.
+const LONG: u64 = 1 << 20;
+
+impl Forwarded {
+    /// Whether it can go on for so long that the right to it may be lost on the way.
+    pub(super) fn may_last(&self) -> bool {
+        let body = self.answer.body();
+        self.tunnel.is_some() || (!body.is_end_stream() && body.size_hint().exact().is_none_or(|bytes| bytes > LONG))
+    }
+
+    /// Lets it go on for as long as the right to it.
+    pub(super) fn lasts_with(&mut self, right: Right, socket: Option<Socket>) {
+        if let Some(tunnel) = self.tunnel.take() {
+            return tunnel.start(right, socket);
+        }
+        let content_type = self.answer.headers().get(header::CONTENT_TYPE);
+        let has_no_end = content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let ends = right.ends(if has_no_end { Kind::Events } else { Kind::Answer });
+        self.answer.body_mut().breaks_off_when(ends);
+    }
 }
 
 /// Passes the request on. The permit is spent here: one permit, one request.
@@ -61,12 +87,15 @@ pub(super) async fn forward(
         interim.let_pass().await;
     }
     let personal = permit.principal().is_some();
-    let answer = match (answer.status(), upgrade) {
-        (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => tunnel::open(answer, &key, head)?,
+    let (answer, tunnel) = match (answer.status(), upgrade) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => {
+            let (answer, tunnel) = tunnel::open(answer, &key, head)?;
+            (answer, Some(tunnel))
+        }
         (StatusCode::SWITCHING_PROTOCOLS, None) => return Err(broken("101 although no upgrade was asked for")),
-        _ => answer.map(|incoming| Body::app(incoming, lease, answer::clean_trailers)),
+        _ => (answer.map(|incoming| Body::app(incoming, lease, answer::clean_trailers)), None),
     };
-    Ok(Forwarded { answer: answer::clean(answer, personal), upstream_duration })
+    Ok(Forwarded { answer: answer::clean(answer, personal), upstream_duration, tunnel })
 }
 
 /// One request and its answer, with at most one more try.

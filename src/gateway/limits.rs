@@ -29,6 +29,8 @@ pub struct Limits {
     pub connections_total: usize,
     /// Open connections of one address.
     pub connections_per_address: usize,
+    /// Open WebSockets of one session.
+    pub websockets_per_session: usize,
     /// Refused tokens of one address: this many in `token_failure_window`.
     pub token_failures: u32,
     /// See `token_failures`.
@@ -51,6 +53,7 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(60),
             connections_total: 20_000,
             connections_per_address: 200,
+            websockets_per_session: 20,
             token_failures: 100,
             token_failure_window: Duration::from_secs(60),
         }

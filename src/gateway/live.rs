@@ -1,15 +1,19 @@
 //! What is in force: one snapshot for all workers, replaced as a whole, so that no request sees half of two configurations.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use tokio::sync::watch;
 
+use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
 use super::enrich::Enrich;
 use super::forward::{Pool, Upstream};
 use super::limiter::FailureLimiter;
 use super::record::RequestIds;
+use super::streams::Streams;
 use super::{Gateway, GatewaySettings, Limits, UpstreamSettings};
 use crate::access::{Origin, Policy};
 use crate::assertion::Assertions;
@@ -45,6 +49,11 @@ pub(super) struct Snapshot {
     pub(super) audit: Audit,
     pub(super) limiter: Arc<FailureLimiter>,
     pub(super) request_ids: Arc<RequestIds>,
+    pub(super) streams: Arc<Streams>,
+    /// How old a fact may be that something is decided by.
+    pub(super) fact_life: Duration,
+    /// How long a stop may take.
+    pub(super) drain_time: Duration,
     /// `frame-ancestors` for answers that belong to no session.
     pub(super) frame_sources: String,
     upstream: Arc<UpstreamSettings>,
@@ -53,17 +62,21 @@ pub(super) struct Snapshot {
 }
 
 impl Live {
-    /// The first snapshot, of generation 1.
-    pub fn new(settings: GatewaySettings) -> Self {
+    /// The first snapshot, of generation 1. `drain` says how far a stop has gone.
+    pub fn new(settings: GatewaySettings, drain: watch::Receiver<Drain>) -> Self {
         let ids = Arc::new(RequestIds::new(settings.request_id_prefix));
-        Self(Arc::new(ArcSwap::from_pointee(Snapshot::new(settings, 1, ids))))
+        Self(Arc::new_cyclic(|live| {
+            let streams = Arc::new(Streams::new(live.clone(), drain));
+            ArcSwap::from_pointee(Snapshot::new(settings, 1, ids, streams))
+        }))
     }
 
     /// Puts another configuration in force, from the next request of every connection on; returns its generation. Counts that
     /// the new one does not change go on.
     pub fn replace(&self, settings: GatewaySettings) -> u64 {
         let before = self.0.load_full();
-        let mut next = Snapshot::new(settings, before.generation + 1, Arc::clone(&before.request_ids));
+        let (ids, streams) = (Arc::clone(&before.request_ids), Arc::clone(&before.streams));
+        let mut next = Snapshot::new(settings, before.generation + 1, ids, streams);
         if next.upstream == before.upstream {
             next.upstream_generation = before.upstream_generation;
         }
@@ -72,6 +85,7 @@ impl Live {
         }
         let generation = next.generation;
         self.0.store(Arc::new(next));
+        before.streams.replaced(generation);
         generation
     }
 
@@ -96,7 +110,7 @@ impl Worker {
 }
 
 impl Snapshot {
-    fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>) -> Self {
+    fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>, streams: Arc<Streams>) -> Self {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
         let secrets = hosts.iter().map(|host| host.token_parameter()).chain([TICKET_PARAMETER]).collect();
@@ -117,6 +131,9 @@ impl Snapshot {
             assertions,
             audit: settings.audit,
             request_ids,
+            streams,
+            fact_life: settings.fact_life,
+            drain_time: settings.drain_time,
             frame_sources: if sources.is_empty() { "'none'".into() } else { sources.join(" ") },
             upstream: Arc::new(upstream),
             upstream_generation: generation,

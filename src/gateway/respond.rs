@@ -50,7 +50,7 @@ pub(super) enum Rejection {
     ExpectationFailed,
     /// The request names a host that is not ours.
     WrongHost,
-    /// Too many refused tokens from this address.
+    /// Too many refused tokens from this address, or open WebSockets of this session.
     RateLimited,
     /// The head is larger than the limit, or has too many fields.
     HeadersTooLarge,
@@ -142,7 +142,7 @@ impl Rejection {
                 (417, "expectation_failed", "The request expects something that is not offered.")
             }
             Self::WrongHost => (421, "wrong_host", "This host name is not served here."),
-            Self::RateLimited => (429, "rate_limited", "Too many attempts. Wait a minute and reload the page."),
+            Self::RateLimited => (429, "rate_limited", "Too much at once. Wait a minute and reload the page."),
             Self::HeadersTooLarge => (431, "headers_too_large", "The request's headers are too large."),
             Self::InternalError(_) => (500, "internal_error", "Something went wrong here."),
             Self::UpstreamUnavailable(_) => {

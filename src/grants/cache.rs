@@ -10,8 +10,9 @@ use moka::future::Cache;
 use super::held::Held;
 use super::revision::Revisions;
 use super::{Change, DefaultRole, GrantSource, OnOutage, SourceError, Told, defaults};
-use crate::access::{Grants, Principal, Standing};
+use crate::access::{Grants, Principal, Standing, TenantId};
 use crate::clock::{Clock, jittered};
+use crate::news::Listener;
 
 /// How grants are looked up.
 pub struct GrantSettings {
@@ -53,6 +54,16 @@ struct Key {
 impl GrantLookup {
     /// An empty cache in front of the sources.
     pub fn new(settings: GrantSettings) -> Self {
+        Self::with(settings, Revisions::default())
+    }
+
+    /// With other settings from now on. Everything is asked anew, also what an outage would have let pass: nothing that was
+    /// found under the settings before is known under these.
+    pub fn after(before: &Self, settings: GrantSettings) -> Self {
+        Self::with(settings, before.revisions.after())
+    }
+
+    fn with(settings: GrantSettings, revisions: Revisions) -> Self {
         let GrantSettings { sources, default_roles, ttl, negative_ttl, capacity, on_outage, clock } = settings;
         let life = Life { ttl, negative_ttl, stale_for: Duration::ZERO };
         let cache = Cache::builder().max_capacity(capacity).expire_after(life).build();
@@ -63,7 +74,7 @@ impl GrantLookup {
                 Some(moka::sync::Cache::builder().max_capacity(capacity).expire_after(life).build())
             }
         };
-        Self { sources, default_roles, revisions: Revisions::default(), cache, last, clock }
+        Self { sources, default_roles, revisions, cache, last, clock }
     }
 
     /// Everything that the principal holds. Concurrent questions about one person are asked once; an error is kept by
@@ -90,6 +101,11 @@ impl GrantLookup {
     /// What does not work of the sources, for `/readyz`.
     pub fn troubles(&self) -> Vec<String> {
         self.sources.iter().flat_map(|source| source.troubles()).collect()
+    }
+
+    /// Hears when something changes that may be about somebody in this tenant.
+    pub fn changes_in(&self, tenant: &TenantId) -> Listener<TenantId> {
+        self.revisions.changes.about(tenant)
     }
 
     async fn ask(&self, key: &Key) -> Result<Held, SourceError> {

@@ -32,7 +32,7 @@ const WAITING_PER_PLACE: usize = 16;
 const TAGGED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How a platform is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSettings {
     /// What goes along with every question, such as a credential.
     pub headers: Vec<(HeaderName, Secret)>,
@@ -47,7 +47,9 @@ pub struct HttpSettings {
 /// A platform that is asked once per person.
 pub struct HttpGrants {
     client: Client,
-    timeout: Duration,
+    url: Uri,
+    settings: HttpSettings,
+    ttl: Duration,
     spelling: Spelling,
     clock: Clock,
     /// One for each question that is asked or waits.
@@ -94,13 +96,15 @@ impl HttpGrants {
         spelling: fn(&str) -> Option<ProjectKey>,
         clock: Clock,
     ) -> Result<Self, TlsError> {
-        let HttpSettings { headers, timeout, authorities, concurrency } = settings;
+        let concurrency = settings.concurrency;
         // As many questions a second as it may have at a time: a platform that cannot bear that was given too many places.
         let floor = u32::try_from(concurrency).map_or(f64::MAX, f64::from);
         let weight = |_: &Bytes, tagged: &Arc<Tagged>| u32::try_from(tagged.bytes).unwrap_or(u32::MAX);
         Ok(Self {
-            client: Client::new(url, &headers, &authorities)?,
-            timeout,
+            client: Client::new(url.clone(), &settings.headers, &settings.authorities)?,
+            url,
+            settings,
+            ttl,
             spelling,
             clock,
             queue: Semaphore::new(concurrency.saturating_mul(1 + WAITING_PER_PLACE).min(Semaphore::MAX_PERMITS)),
@@ -112,6 +116,11 @@ impl HttpGrants {
         })
     }
 
+    /// Whether it asks there, and so.
+    pub fn is_like(&self, url: &Uri, settings: &HttpSettings, ttl: Duration) -> bool {
+        self.url == *url && self.settings == *settings && self.ttl == ttl
+    }
+
     async fn ask(&self, who: &Principal) -> Result<Told, SourceError> {
         let question = question::body(who);
         let Ok(_in_queue) = self.queue.try_acquire() else {
@@ -120,7 +129,7 @@ impl HttpGrants {
         let Some(pass) = self.breaker.enter(Instant::now(), self.people.hash_one(&question)) else {
             return Err(not_asked("it is not asked for a moment, because it did not answer"));
         };
-        let asking = tokio::time::timeout(self.timeout, self.ask_in_turn(question, who));
+        let asking = tokio::time::timeout(self.settings.timeout, self.ask_in_turn(question, who));
         let result = asking.await.unwrap_or_else(|_| Err(Failure::unavailable("no answer in time")));
         let outcome = result.as_ref().map_or_else(|failure| Outcome::Failed(failure.rest), |_| Outcome::Answered);
         let turn = pass.conclude(Instant::now(), outcome);

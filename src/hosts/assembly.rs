@@ -104,7 +104,7 @@ pub struct Assembly {
     asking: Flight<Inquiry, Known>,
     /// Portal of a workspace, as its API last said.
     portals: Cache<TenantId, Option<Origin>>,
-    health: Health,
+    health: Arc<Health>,
     clock: Clock,
 }
 
@@ -130,19 +130,46 @@ pub fn inspect(api_key: &Secret, token: &str) -> (String, bool) {
 impl Assembly {
     /// Makes the key schedule and the API client; asks nothing yet.
     pub fn new(settings: AssemblySettings, clock: Clock) -> Result<Self, StartError> {
-        let api = Api::new(settings.name.clone(), &settings.api_url, settings.api_key.clone(), settings.api_budget)?;
+        let api = Api::new(&settings, None)?;
+        Ok(Self::with(settings, clock, api, Memory::new()))
+    }
+
+    /// With other settings from now on. When tokens were first seen, whose they are and how often the API was called is known
+    /// as before; what the platform said is forgotten if it is another one, or is asked with another key.
+    pub fn after(before: &Self, settings: AssemblySettings) -> Result<Self, StartError> {
+        let old = &before.settings;
+        let api = Api::new(&settings, Some(&before.api))?;
+        if (&old.api_url, &old.api_key) != (&settings.api_url, &settings.api_key) {
+            return Ok(Self::with(settings, before.clock.clone(), api, before.memory.unconfirmed()));
+        }
+        let same_times = (old.revalidate, old.outage_grace) == (settings.revalidate, settings.outage_grace);
+        let mut next = Self::with(settings, before.clock.clone(), api, before.memory.clone());
+        next.health = Arc::clone(&before.health);
+        if same_times {
+            (next.known, next.portals) = (before.known.clone(), before.portals.clone());
+        } else {
+            before.known.iter().for_each(|(identity, known)| next.known.insert(Identity::clone(&identity), known));
+        }
+        Ok(next)
+    }
+
+    fn with(settings: AssemblySettings, clock: Clock, api: Api, memory: Memory) -> Self {
         let kept = settings.revalidate.mul_f64(1.2) + settings.outage_grace;
-        Ok(Self {
+        Self {
             cipher: SealedCbc::new(&settings.api_key),
             api,
-            memory: Memory::new(),
+            memory,
             known: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(kept).build(),
             asking: Flight::builder().max_capacity(MAX_KNOWN).time_to_live(FLIGHT).build(),
             portals: Cache::builder().max_capacity(10_000).time_to_live(settings.revalidate).build(),
-            health: Health::default(),
+            health: Arc::default(),
             settings,
             clock,
-        })
+        }
+    }
+
+    fn serves(&self, tenant: &TenantId) -> bool {
+        self.settings.tenants.contains(tenant)
     }
 
     /// Everything that can be said about a token without asking anybody. All reasons to refuse are one to the outside.
@@ -152,7 +179,7 @@ impl Assembly {
         // Form is one reason, whatever is wrong with it: which part, not even the log needs to know.
         let claims = if unsealed.sound { claims } else { Err(Refused) }.map_err(|_| self.refuse("form"))?;
         let identity = Identity::of(&claims)?;
-        if !self.settings.tenants.contains(&identity.tenant) {
+        if !self.serves(&identity.tenant) {
             return Err(self.refuse("workspace"));
         }
         let now = self.clock.now();
@@ -213,6 +240,10 @@ impl Assembly {
     }
 
     async fn ask_again(&self, principal: &Principal, confirmed_at: Timestamp) -> Result<Confirmed, HostError> {
+        // A session of a workspace that was served when it began.
+        if !self.serves(principal.tenant()) {
+            return Err(HostError::Refused);
+        }
         let identity = Identity::again(principal);
         match self.learn(&identity, None, None).await {
             Ok(known) => Ok(known.confirmed()),
@@ -286,6 +317,9 @@ impl HostPlatform for Assembly {
     }
 
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed> {
+        if !self.serves(principal.tenant()) {
+            return None;
+        }
         if self.settings.confirm == ConfirmMode::Offline {
             return Some(Confirmed { standing: Arc::default(), at: confirmed_at });
         }

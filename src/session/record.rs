@@ -5,6 +5,7 @@
 
 use ring::digest;
 
+use super::seal::KeyMark;
 use super::{ContextId, Session, SessionId};
 use crate::access::{HostName, Kind, OrganizationId, Origin, Principal, SubjectId, TenantId};
 use crate::clock::Timestamp;
@@ -15,7 +16,7 @@ pub(super) const MAX_ANCESTORS: usize = 2;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 pub(super) fn encode(session: &Session) -> Vec<u8> {
-    let Session { id, context: _, principal, confirmed_at, idle_end, absolute_end, ancestors, outdated: _ } = session;
+    let Session { id, context: _, principal, confirmed_at, idle_end, absolute_end, ancestors, mark: _ } = session;
     let mut bytes = Vec::with_capacity(256);
     bytes.extend_from_slice(&id.0);
     bytes.push(kind_code(principal.kind()));
@@ -36,7 +37,7 @@ pub(super) fn encode(session: &Session) -> Vec<u8> {
 }
 
 /// `None` for anything that [`encode`] does not write.
-pub(super) fn decode(record: &[u8], context: ContextId) -> Option<Session> {
+pub(super) fn decode(record: &[u8], context: ContextId, mark: KeyMark) -> Option<Session> {
     let (id, rest) = record.split_first_chunk::<16>()?;
     let (&kind, rest) = rest.split_first()?;
     let (confirmed_at, rest) = time(rest)?;
@@ -56,16 +57,7 @@ pub(super) fn decode(record: &[u8], context: ContextId) -> Option<Session> {
     .in_organization(optional(organization).map(OrganizationId::new).transpose().ok()?)
     .previewed_by(optional(actor).map(SubjectId::new).transpose().ok()?);
     let ancestors = origins(rest)?;
-    Some(Session {
-        id: SessionId(*id),
-        context,
-        principal,
-        confirmed_at,
-        idle_end,
-        absolute_end,
-        ancestors,
-        outdated: false,
-    })
+    Some(Session { id: SessionId(*id), context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark })
 }
 
 /// Fifty bits that tell contexts apart in one browser; nothing is decided by them alone.

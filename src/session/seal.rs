@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
 use xaes_256_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use xaes_256_gcm::{Nonce, Xaes256Gcm};
 
@@ -17,30 +18,41 @@ const MAX_TEXT: usize = 4096;
 
 pub(super) struct Sealer {
     /// The first seals.
-    keys: Vec<(String, Xaes256Gcm)>,
+    keys: Vec<Key>,
     origin: String,
 }
+
+struct Key {
+    id: String,
+    cipher: Xaes256Gcm,
+    mark: KeyMark,
+}
+
+/// Tells keys apart, and the origins that they seal for, also between two configurations. Opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyMark([u8; 8]);
 
 /// A record as it was sealed.
 pub(super) struct Opened {
     pub(super) record: Vec<u8>,
-    /// The key is not the first one.
-    pub(super) outdated: bool,
+    /// What it was sealed with.
+    pub(super) mark: KeyMark,
 }
 
 impl Sealer {
     pub(super) fn new(keys: &[(String, Secret)], origin: &Origin) -> Result<Self, KeyError> {
-        let cipher = |(id, secret): &(String, Secret)| {
+        let key = |(id, secret): &(String, Secret)| {
             let fits = (1..=32).contains(&id.len());
             let cipher = Xaes256Gcm::new_from_slice(secret.expose()).ok().filter(|_| fits);
-            cipher.map(|cipher| (id.clone(), cipher)).ok_or_else(|| KeyError::Unfit(id.clone()))
+            let key = cipher.map(|cipher| Key { id: id.clone(), cipher, mark: KeyMark::of(secret, origin) });
+            key.ok_or_else(|| KeyError::Unfit(id.clone()))
         };
-        let keys = keys.iter().map(cipher).collect::<Result<Vec<_>, _>>()?;
+        let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() { Err(KeyError::None) } else { Ok(Self { keys, origin: origin.as_str().to_owned() }) }
     }
 
     pub(super) fn seal(&self, name: &str, nonce: &[u8; NONCE_BYTES], record: &[u8]) -> String {
-        let (id, cipher) = &self.keys[0];
+        let Key { id, cipher, .. } = &self.keys[0];
         let aad = self.additional_data(name);
         let payload = Payload { msg: record, aad: &aad };
         let sealed = cipher.encrypt(&Nonce::from(*nonce), payload).expect("a record is far below the cipher's 64 GiB");
@@ -62,17 +74,39 @@ impl Sealer {
         let (&length, rest) = rest.split_first()?;
         let (id, rest) = rest.split_at_checked(usize::from(length))?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
-        let (index, (_, cipher)) = self.keys.iter().enumerate().find(|(_, (known, _))| known.as_bytes() == id)?;
+        let key = self.keys.iter().find(|key| key.id.as_bytes() == id)?;
         if version != VERSION {
             return None;
         }
         let aad = self.additional_data(name);
-        let record = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok()?;
-        Some(Opened { record, outdated: index > 0 })
+        let record = key.cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok()?;
+        Some(Opened { record, mark: key.mark })
+    }
+
+    /// The mark of the key that seals.
+    pub(super) fn mark(&self) -> KeyMark {
+        self.keys[0].mark
+    }
+
+    /// Whether what was sealed with such a key would still open.
+    pub(super) fn knows(&self, mark: KeyMark) -> bool {
+        self.keys.iter().any(|key| key.mark == mark)
     }
 
     /// Neither a cookie name nor an origin holds a NUL, so no two pairs read the same.
     fn additional_data(&self, name: &str) -> Vec<u8> {
         [b"vestibule session v1\0", name.as_bytes(), b"\0", self.origin.as_bytes()].concat()
+    }
+}
+
+impl KeyMark {
+    fn of(secret: &Secret, origin: &Origin) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [b"vestibule key mark v1", secret.expose(), origin.as_str().as_bytes()] {
+            context.update(part);
+        }
+        let mut mark = [0; 8];
+        mark.copy_from_slice(&context.finish().as_ref()[..8]);
+        Self(mark)
     }
 }

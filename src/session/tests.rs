@@ -225,7 +225,7 @@ proptest! {
 
     #[test]
     fn no_record_makes_reading_panic(record in prop::collection::vec(any::<u8>(), 0..600)) {
-        let _ = record::decode(&record, ContextId("abcdefghij".into()));
+        let _ = record::decode(&record, ContextId("abcdefghij".into()), ours(&clock()).sealer.mark());
     }
 }
 
@@ -279,4 +279,42 @@ fn a_session_that_was_replaced_ends_with_its_successor() {
     assert_eq!(opened(), [true; 3], "requests that are on their way");
     sessions.revoke(&chain[2]);
     assert_eq!(opened(), [false; 3]);
+}
+
+#[test]
+fn what_goes_on_with_a_session_goes_on_with_its_successor_and_no_longer() {
+    use futures_util::FutureExt as _;
+
+    let clock = clock();
+    let sessions = ours(&clock);
+    let (first, second, third) = (begin(&sessions, "u1"), begin(&sessions, "u1"), begin(&sessions, "u1"));
+    let mut ends = sessions.ends_of(&first);
+    assert_eq!(sessions.still(&first), Ok(first.clone()));
+    sessions.replace(&first, &second);
+    assert!(ends.hears().now_or_never().is_some() && ends.hears().now_or_never().is_none());
+    sessions.replace(&second, &third);
+    clock.advance(REPLACED_GOES_ON * 2);
+    let still = sessions.still(&first).expect("the third is alive");
+    assert_eq!(still.id(), third.id());
+    clock.advance(IDLE);
+    assert!(sessions.still(&first).is_ok(), "an open stream is no idle time");
+    sessions.revoke(&third);
+    assert_eq!(sessions.still(&first), Err(SessionError::Revoked));
+    clock.advance(ABSOLUTE);
+    assert_eq!(sessions.still(&begin(&sessions, "u1")).map(|session| sessions.rest(&session)), Ok(ABSOLUTE));
+    assert_eq!(sessions.still(&first), Err(SessionError::Expired));
+    assert!(sessions.rest(&first).is_zero());
+}
+
+#[test]
+fn nothing_goes_on_with_a_session_whose_key_or_origin_is_gone() {
+    let clock = clock();
+    let session = begin(&ours(&clock), "u1");
+    let origin = "https://app.example.com";
+    assert!(sessions(&[key("k2", 2), key("k1", 1)], origin, &clock).still(&session).is_ok());
+    for (keys, origin) in
+        [(vec![key("k2", 2)], origin), (vec![key("k1", 3)], origin), (vec![key("k1", 1)], "https://other.example.com")]
+    {
+        assert_eq!(sessions(&keys, origin, &clock).still(&session), Err(SessionError::Invalid), "{origin}");
+    }
 }

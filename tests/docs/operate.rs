@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::root;
-use crate::support::{Gateway, Token, Upstream};
+use crate::support::{Gateway, Token, Upstream, answer_with};
 
 type Names = BTreeSet<String>;
 
@@ -83,7 +85,14 @@ fn exposed(metrics: &str) -> BTreeMap<String, Names> {
 
 /// A gateway that has seen each kind of request, and what it counted and wrote.
 fn busy_gateway() -> (String, String) {
-    let upstream = Upstream::start();
+    let upstream = Upstream::scripted(|seen, stream| {
+        if !seen.line().contains("/stream") {
+            return answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+        answer_with(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
+        thread::sleep(Duration::from_millis(600));
+        answer_with(stream, "0\r\n\r\n")
+    });
     let gateway = Gateway::new(&upstream);
     let cookie = gateway.sign_in(&Token::preview());
     gateway.own("GET", "/projects/apollo/x", &cookie);
@@ -94,6 +103,7 @@ fn busy_gateway() -> (String, String) {
     gateway.ask("GET", "/x%2f", &[]);
     gateway.present("00");
     gateway.own("POST", "/.vestibule/session", &cookie);
+    gateway.own("GET", "/projects/apollo/stream", &cookie);
     gateway.own("POST", "/.vestibule/logout", &cookie);
     let metrics = gateway.admin("GET", "/metrics", &[], b"").text();
     gateway.terminate();

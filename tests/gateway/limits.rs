@@ -221,14 +221,14 @@ fn a_body_for_ourselves_that_stalls_or_is_too_large_has_the_usual_codes() {
 }
 
 #[test]
-fn a_tunnel_may_go_on_while_the_process_drains() {
+fn a_tunnel_may_go_on_while_a_stop_is_announced() {
     let upstream = Upstream::scripted(|_, stream| {
         answer_with(stream, crate::gateway::upgrade::ACCEPTED);
         sleep(Duration::from_millis(900));
         answer_with(stream, "late");
         false
     });
-    let gateway = Gateway::new(&upstream);
+    let gateway = Setup::new(&upstream).with("drain_delay = \"0s\"", "drain_delay = \"1500ms\"").start();
     let cookie = gateway.sign_in(&Token::client());
     let mut tunnel = connect(gateway.address);
     tunnel.write_all(&crate::gateway::upgrade::handshake(&gateway, &cookie, &[])).expect("sent");

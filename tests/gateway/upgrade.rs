@@ -1,6 +1,7 @@
 //! `WebSocket` tunnels.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::support::{Answer, Gateway, Token, Upstream, answer_with, connect, read_until, request};
 
-pub(super) const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+pub(crate) const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
-pub(super) fn handshake(gateway: &Gateway, cookie: &str, more: &[&str]) -> Vec<u8> {
+pub(crate) fn handshake(gateway: &Gateway, cookie: &str, more: &[&str]) -> Vec<u8> {
     let (cookie, origin) = (format!("Cookie: {cookie}"), format!("Origin: http://{}", gateway.host()));
     let usual = [cookie.as_str(), KEY, "Sec-WebSocket-Version: 13"];
     let rest = ["Connection: Upgrade", "Upgrade: websocket", origin.as_str()];
@@ -54,7 +55,7 @@ async fn a_websocket_of_the_apps_own_page_is_a_tunnel() {
     }
 }
 
-// WSK-01, WSK-06
+// WSK-01, WSK-06: and no connection to the app is opened
 #[test]
 fn a_websocket_needs_a_session_and_our_own_origin() {
     let upstream = Upstream::start();
@@ -75,7 +76,7 @@ fn a_websocket_needs_a_session_and_our_own_origin() {
     assert!(upstream.seen().is_empty());
 }
 
-// WSK-02, WSK-03
+// WSK-02
 #[test]
 fn nothing_is_tunnelled_before_a_matching_101() {
     let upstream = Upstream::scripted(|seen, stream| {
@@ -89,7 +90,9 @@ fn nothing_is_tunnelled_before_a_matching_101() {
     let cookie = gateway.sign_in(&Token::client());
     let mut stream = connect(gateway.address);
     let second = request("GET", "/admin/x", &gateway.host(), &["Sec-Fetch-Site: same-origin"], b"");
-    stream.write_all(&[handshake(&gateway, &cookie, &[]), second].concat()).expect("sent");
+    let first =
+        String::from_utf8(handshake(&gateway, &cookie, &[])).expect("text").replace("Version: 13", "Version: 1337");
+    stream.write_all(&[first.as_bytes(), &second].concat()).expect("sent");
     let bytes = crate::support::read_to_end(&mut stream);
     let first = Answer::read(&bytes);
     assert_eq!(first.status, 426);
@@ -98,6 +101,30 @@ fn nothing_is_tunnelled_before_a_matching_101() {
     if !first.rest.is_empty() {
         assert_eq!(Answer::read(&first.rest).code(), "session_missing");
     }
+}
+
+// WSK-03
+#[test]
+fn what_comes_right_behind_a_handshake_waits_for_the_101() {
+    let early: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let noted = Arc::clone(&early);
+    let upstream = Upstream::scripted(move |_, stream| {
+        stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        noted.lock().expect("no panic").push(stream.peek(&mut [0]).is_ok());
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let mut frame = [0; 7];
+        answer_with(stream, ACCEPTED)
+            && stream.read_exact(&mut frame).is_ok()
+            && stream.write_all(&[b"got:", &frame[..]].concat()).is_ok()
+    });
+    let gateway = Gateway::new(&upstream);
+    let cookie = gateway.sign_in(&Token::client());
+    let mut stream = connect(gateway.address);
+    let frame = b"\x81\x81\0\0\0\0x";
+    stream.write_all(&[&handshake(&gateway, &cookie, &[])[..], frame].concat()).expect("sent");
+    let bytes = read_until(&mut stream, &[b"got:", &frame[..]].concat());
+    assert!(bytes.starts_with(b"HTTP/1.1 101") && bytes.ends_with(frame), "{}", String::from_utf8_lossy(&bytes));
+    assert_eq!(*early.lock().expect("no panic"), [false]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -21,8 +22,9 @@ pub(crate) const ADMIN_TOKEN: &str = "canary-admin-token-0123456789abcdef";
 
 /// A gateway in the making.
 pub(crate) struct Setup {
-    text: String,
-    environment: Vec<(String, String)>,
+    pub(super) text: String,
+    pub(super) environment: Vec<(String, String)>,
+    listener: Option<TcpListener>,
 }
 
 pub(crate) struct Gateway {
@@ -49,6 +51,7 @@ impl Setup {
         Self {
             text,
             environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            listener: None,
         }
     }
 
@@ -70,6 +73,26 @@ impl Setup {
         self
     }
 
+    /// Hands this listener over, as systemd does. To be started at its address.
+    pub(crate) fn inheriting(mut self, listener: &TcpListener) -> Self {
+        self.listener = Some(listener.try_clone().expect("a second handle"));
+        self
+    }
+
+    /// What is run: the binary itself, or by way of a shell that puts its standard input where a handed-over socket belongs.
+    fn command(listener: Option<TcpListener>) -> Command {
+        let binary = env!("CARGO_BIN_EXE_vestibule");
+        let Some(listener) = listener else {
+            let mut command = Command::new(binary);
+            command.args(["serve", "-c", "vestibule.toml"]).stdin(Stdio::null()).env_clear();
+            return command;
+        };
+        let mut command = Command::new("bash");
+        let hand_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve -c vestibule.toml";
+        command.args(["-c", hand_over, binary]).stdin(OwnedFd::from(listener)).env_clear();
+        command
+    }
+
     pub(crate) fn start(self) -> Gateway {
         self.start_with(Platform::start())
     }
@@ -89,12 +112,9 @@ impl Setup {
             .replace("{api}", &platform.address().to_string());
         fs::write(folder.path().join("vestibule.toml"), text).expect("a file");
         let output = fs::File::create(folder.path().join("output")).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
-            .args(["serve", "-c", "vestibule.toml"])
+        let child = Self::command(self.listener)
             .current_dir(folder.path())
-            .env_clear()
             .envs(self.environment)
-            .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a handle"))
             .stderr(output)
             .spawn()
@@ -195,10 +215,28 @@ impl Gateway {
         Answer::read(&exchange(self.admin, &request(method, target, &self.admin.to_string(), lines, body)))
     }
 
+    /// Changes the configuration file.
+    pub(crate) fn edit(&self, old: &str, new: &str) {
+        let file = self.folder().join("vestibule.toml");
+        let text = fs::read_to_string(&file).expect("a file");
+        assert!(text.contains(old), "no {old:?} in the configuration");
+        fs::write(file, text.replace(old, new)).expect("a file");
+    }
+
+    /// `-TERM`, `-HUP`, …
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(name).arg(self.pid().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()));
+    }
+
     /// Sends SIGTERM and waits for the exit status.
     pub(crate) fn terminate(&self) -> Option<i32> {
-        let status = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()));
+        self.signal("-TERM");
+        self.exit_status()
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn exit_status(&self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let Some(status) = self.child.lock().expect("no panic").try_wait().expect("a status") {

@@ -96,10 +96,15 @@ pub(crate) fn node(folder: &str, packages: &[&str]) -> Command {
 
 /// The Python that has the packages of every requirements.txt.
 pub(crate) fn python_with_packages() -> Command {
+    python_tool("python")
+}
+
+/// A program that came with one of these packages.
+pub(crate) fn python_tool(name: &str) -> Command {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let python = root().join(target).join("python/bin/python");
-    assert!(python.is_file(), "{} is not there; ./scripts/test makes it", python.display());
-    Command::new(python)
+    let program = root().join(target).join("python/bin").join(name);
+    assert!(program.is_file(), "{} is not there; ./scripts/test makes it", program.display());
+    Command::new(program)
 }
 
 pub(crate) fn root() -> &'static Path {

@@ -145,14 +145,14 @@ pub(crate) fn connect(to: SocketAddr) -> TcpStream {
 }
 
 /// Everything until the end, a reset, or the limit.
-pub(crate) fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     bytes
 }
 
 /// Reads until `enough` has come, or nothing more comes.
-pub(crate) fn read_until(stream: &mut TcpStream, enough: &[u8]) -> Vec<u8> {
+pub(crate) fn read_until(stream: &mut impl Read, enough: &[u8]) -> Vec<u8> {
     let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
     while !bytes.windows(enough.len()).any(|window| window == enough) {
         match stream.read(&mut part) {

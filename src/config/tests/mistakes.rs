@@ -202,16 +202,18 @@ fn several_faults_of_syntax_are_told_at_once_and_only_they() {
 
 #[test]
 fn a_configuration_that_is_not_there_is_told_without_a_place() {
-    let problems = load(Path::new("no/such.toml"), &environment(&[])).expect_err("no file").to_string();
+    let source = Source::find(Some(Path::new("no/such.toml")), environment(&[])).expect("a path");
+    let problems = source.read().0.expect_err("no file").to_string();
     assert!(problems.starts_with("error: no/such.toml: cannot be read: "), "{problems}");
     assert!(!problems.contains("-->"), "{problems}");
 }
 
 #[test]
 fn the_file_that_is_given_comes_before_the_variable() {
-    let environment = environment(&[("VESTIBULE_CONFIG", "from/variable.toml")]);
-    assert_eq!(find(Some(Path::new("given.toml")), &environment), Ok(PathBuf::from("given.toml")));
-    assert_eq!(find(None, &environment), Ok(PathBuf::from("from/variable.toml")));
+    let variable = || environment(&[("VESTIBULE_CONFIG", "from/variable.toml")]);
+    let found = |given: Option<&str>| Source::find(given.map(Path::new), variable()).map(|source| source.path);
+    assert_eq!(found(Some("given.toml")), Ok(PathBuf::from("given.toml")));
+    assert_eq!(found(None), Ok(PathBuf::from("from/variable.toml")));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Slot;
 use crate::gateway::Limits;
-use crate::gateway::body::Body;
+use crate::gateway::body::{Body, BodyError};
 use crate::gateway::interim::{Interim, Waiting};
 
 /// How long each phase of a connection may last.
@@ -54,6 +54,8 @@ pub(super) struct Activity {
     begun: AtomicU64,
     ended: AtomicU64,
     tunnel: AtomicBool,
+    /// The next answer is the last.
+    ends: AtomicBool,
     interim: Arc<Waiting>,
 }
 
@@ -109,6 +111,11 @@ impl Activity {
         (Exchange(Arc::clone(self)), self.interim.begin(before + 1))
     }
 
+    /// The process is about to stop.
+    pub(super) fn ends_with_the_next_answer(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
     fn is_busy(&self) -> bool {
         self.tunnel.load(Ordering::Relaxed) || self.begun.load(Ordering::Relaxed) > self.ended.load(Ordering::Relaxed)
     }
@@ -118,6 +125,11 @@ impl Exchange {
     /// The connection is a tunnel from now on.
     pub(super) fn becomes_tunnel(&self) {
         self.0.tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no other exchange follows on the connection.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.ends.load(Ordering::Relaxed)
     }
 
     pub(super) fn answered_by(self, body: Body) -> Answering {
@@ -133,9 +145,9 @@ impl Drop for Exchange {
 
 impl HttpBody for Answering {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -5,11 +5,16 @@ use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use ring::digest;
 
 use crate::gateway::body::Body;
 use crate::gateway::respond::Rejection;
+use crate::gateway::streams::{Kind, Right, Socket};
+
+mod frames;
+mod joined;
 
 /// What a server appends to the key before it hashes (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -47,29 +52,43 @@ impl UpgradeKey {
     }
 }
 
-/// Joins the two sides. Bytes that the caller sent early are still unread in its connection and follow only now.
-pub(super) fn open(mut answer: Response<Incoming>, key: &UpgradeKey, head: Parts) -> Result<Response<Body>, Rejection> {
+/// The two sides of a WebSocket, to be joined when the caller has its 101.
+pub(super) struct Tunnel {
+    caller: OnUpgrade,
+    app: OnUpgrade,
+}
+
+/// The 101, and what follows it. Bytes that the caller sent early are still unread in its connection and follow only then.
+pub(super) fn open(
+    mut answer: Response<Incoming>,
+    key: &UpgradeKey,
+    head: Parts,
+) -> Result<(Response<Body>, Tunnel), Rejection> {
     if !key.is_fulfilled_by(answer.headers()) {
         return Err(Rejection::UpstreamUnavailable("a 101 that does not answer the handshake".into()));
     }
     let app = hyper::upgrade::on(&mut answer);
     let caller = hyper::upgrade::on(Request::from_parts(head, ()));
-    tokio::spawn(async move {
-        match tokio::try_join!(caller, app) {
-            Ok((caller, app)) => copy(TokioIo::new(caller), TokioIo::new(app)).await,
-            Err(error) => tracing::debug!(event = "tunnel", error = %error, "an upgrade came to nothing"),
-        }
-    });
-    Ok(answer.map(|_| Body::full(bytes::Bytes::new())))
+    Ok((answer.map(|_| Body::full(bytes::Bytes::new())), Tunnel { caller, app }))
 }
 
-async fn copy<A, B>(mut caller: A, mut app: B)
-where
-    A: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    B: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    if let Err(error) = tokio::io::copy_bidirectional(&mut caller, &mut app).await {
-        tracing::debug!(event = "tunnel", error = %error, "a tunnel broke off");
+impl Tunnel {
+    /// Joins the two sides until one of them ends it, or the right to it is gone. `socket` is its place among those of its
+    /// session.
+    pub(super) fn start(self, right: Right, socket: Option<Socket>) {
+        tokio::spawn(async move {
+            let _counted = socket;
+            let (caller, app) = match tokio::try_join!(self.caller, self.app) {
+                Ok(sides) => sides,
+                Err(error) => {
+                    return tracing::debug!(event = "tunnel", error = %error, "an upgrade came to nothing");
+                }
+            };
+            let ends = right.ends(Kind::WebSocket);
+            if let Err(error) = joined::join(TokioIo::new(caller), TokioIo::new(app), ends).await {
+                tracing::debug!(event = "tunnel", error = %error, "a tunnel broke off");
+            }
+        });
     }
 }
 

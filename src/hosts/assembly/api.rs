@@ -1,7 +1,7 @@
 //! The few calls of Assembly's API that confirm a person, within a budget.
 
 use std::future::{Ready, ready};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use tower::limit::ConcurrencyLimit;
 use tower::retry::{Policy, Retry};
 use tower::{ServiceBuilder, ServiceExt as _};
 
-use super::ApiBudget;
+use super::{ApiBudget, AssemblySettings};
 use crate::access::HostName;
 use crate::secret::Secret;
 
@@ -105,12 +105,12 @@ pub(super) struct Api {
     base: String,
     key: Secret,
     host: HostName,
-    budget: Mutex<Budget>,
+    limits: ApiBudget,
+    budget: Arc<Mutex<Budget>>,
 }
 
 /// A bucket that refills by the second, and a count that starts anew every month.
 struct Budget {
-    limits: ApiBudget,
     /// When the next call may start, if calls are spread evenly; it may lie up to one second in the past.
     next: Instant,
     month_began: Instant,
@@ -121,18 +121,20 @@ struct Budget {
 }
 
 impl Api {
-    pub(super) fn new(host: HostName, base: &str, key: Secret, limits: ApiBudget) -> Result<Self, super::StartError> {
+    /// Goes on with the count of calls that another one began.
+    pub(super) fn new(settings: &AssemblySettings, before: Option<&Self>) -> Result<Self, super::StartError> {
+        let AssemblySettings { name, api_key, api_url, api_budget, .. } = settings.clone();
         let builder = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
             .map_err(|_| super::StartError::Tls)?;
         // Plain http is for a platform on loopback; the configuration refuses it elsewhere.
         let connector = builder.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
-        let now = Instant::now();
-        let budget = Mutex::new(Budget::new(limits, now));
-        let base = base.trim_end_matches('/').to_owned();
+        let fresh = || Arc::new(Mutex::new(Budget::new(Instant::now())));
+        let budget = before.map_or_else(fresh, |before| Arc::clone(&before.budget));
+        let base = api_url.trim_end_matches('/').to_owned();
         let http = ServiceBuilder::new().concurrency_limit(CONCURRENCY).retry(OnceMore { left: true }).service(client);
-        Ok(Self { http, base, key, host, budget })
+        Ok(Self { http, base, key: api_key, host: name, limits: api_budget, budget })
     }
 
     /// Proves that the key speaks for the workspace and, with a token id, that the token is alive.
@@ -211,7 +213,7 @@ impl Api {
 
     /// Waits for a place in the budget; an exhausted one is an outage and never a no.
     async fn turn(&self) -> Result<(), ApiError> {
-        let wait = self.budget().take(Instant::now()).ok_or(ApiError::Unavailable)?;
+        let wait = self.budget().take(self.limits, Instant::now()).ok_or(ApiError::Unavailable)?;
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -237,8 +239,8 @@ impl<T> Policy<Request<Empty<Bytes>>, T, LegacyError> for OnceMore {
 }
 
 impl Budget {
-    const fn new(limits: ApiBudget, now: Instant) -> Self {
-        Self { limits, next: now, month_began: now, this_month: 0, in_vain: 0, last_try: now }
+    const fn new(now: Instant) -> Self {
+        Self { next: now, month_began: now, this_month: 0, in_vain: 0, last_try: now }
     }
 
     /// Whether a call was answered, be it with a no.
@@ -247,18 +249,18 @@ impl Budget {
     }
 
     /// How long to wait before the call, or `None` if it cannot be made.
-    fn take(&mut self, now: Instant) -> Option<Duration> {
+    fn take(&mut self, limits: ApiBudget, now: Instant) -> Option<Duration> {
         if now.duration_since(self.month_began) >= MONTH {
             (self.month_began, self.this_month) = (now, 0);
         }
-        let interval = Duration::from_secs(1) / self.limits.per_second.max(1);
+        let interval = Duration::from_secs(1) / limits.per_second.max(1);
         // Up to a second's worth of calls may be made at once after a quiet time.
         let burst = Duration::from_secs(1).checked_sub(interval).unwrap_or_default();
         let earliest = now.checked_sub(burst).unwrap_or(now);
         let turn = self.next.max(earliest);
         let wait = turn.saturating_duration_since(now);
         let rests = self.in_vain >= MAX_IN_VAIN && now.duration_since(self.last_try) < BETWEEN_TRIES;
-        if self.this_month >= self.limits.per_month || wait > MAX_WAIT || rests {
+        if self.this_month >= limits.per_month || wait > MAX_WAIT || rests {
             return None;
         }
         self.last_try = now;
@@ -276,25 +278,25 @@ mod tests {
     fn a_budget_allows_a_burst_then_spreads_then_stops() {
         let now = Instant::now();
         let limits = ApiBudget { per_second: 5, per_month: 17 };
-        let mut budget = Budget::new(limits, now);
+        let mut budget = Budget::new(now);
         let later = now + Duration::from_secs(10);
-        let waits: Vec<_> = (0..17).map(|_| budget.take(later).map(|wait| wait.as_millis())).collect();
+        let waits: Vec<_> = (0..17).map(|_| budget.take(limits, later).map(|wait| wait.as_millis())).collect();
         assert_eq!(waits[..6], [Some(0), Some(0), Some(0), Some(0), Some(0), Some(200)]);
         assert_eq!(waits[14], Some(2000), "the longest wait");
         assert_eq!(waits[15..], [None, None]);
-        assert_eq!(budget.take(later + Duration::from_secs(60)), Some(Duration::ZERO));
-        assert!(budget.take(later + Duration::from_secs(70)).is_some());
-        assert_eq!(budget.take(later + Duration::from_secs(80)), None, "the month's calls are used up");
-        assert!(budget.take(now + MONTH).is_some());
+        assert_eq!(budget.take(limits, later + Duration::from_secs(60)), Some(Duration::ZERO));
+        assert!(budget.take(limits, later + Duration::from_secs(70)).is_some());
+        assert_eq!(budget.take(limits, later + Duration::from_secs(80)), None, "the month's calls are used up");
+        assert!(budget.take(limits, now + MONTH).is_some());
     }
 
     #[test]
     fn calls_that_come_to_nothing_become_few_until_one_is_answered() {
         let mut now = Instant::now();
-        let mut budget = Budget::new(ApiBudget { per_second: 5, per_month: 8000 }, now);
+        let mut budget = Budget::new(now);
         let mut ask = |budget: &mut Budget, answered| {
             now += Duration::from_secs(1);
-            let asked = budget.take(now).is_some();
+            let asked = budget.take(ApiBudget { per_second: 5, per_month: 8000 }, now).is_some();
             if asked {
                 budget.note(answered);
             }

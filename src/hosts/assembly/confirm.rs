@@ -253,6 +253,9 @@ impl Assembly {
         else {
             return true;
         };
+        if self.health.knows_token_ids() {
+            return true;
+        }
         if self.ask_about_key(tenant).await.is_err() {
             return false;
         }

@@ -59,6 +59,11 @@ impl Health {
         self.lock().token_ids = token_ids;
     }
 
+    /// Whether it was found out what the platform does with token ids.
+    pub(super) fn knows_token_ids(&self) -> bool {
+        self.lock().token_ids != TokenIds::Unknown
+    }
+
     /// Whether the key alone was accepted so lately that asking again would be a waste of quota.
     pub(super) fn key_was_good(&self, now: Timestamp) -> bool {
         self.lock().good_key_at.is_some_and(|at| now.since(at) < KEY_HOLDS)

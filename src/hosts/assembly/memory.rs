@@ -24,6 +24,8 @@ const MAX_TOKENS: u64 = 200_000;
 const MAX_QUESTIONS: u32 = 20;
 const QUESTIONS_TIME: Duration = Duration::from_hours(3);
 
+/// Whoever holds a clone sees the same.
+#[derive(Clone)]
 pub(super) struct Memory {
     first_seen: Cache<[u8; 32], Timestamp>,
     /// A token id, hashed with its tenant, and the ids that came with it first.
@@ -45,6 +47,11 @@ impl Memory {
             questions: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(QUESTIONS_TIME).build(),
             with_token_ids: newest(MAX_TOKENS),
         }
+    }
+
+    /// The same memory for another key or API, which has confirmed nothing yet.
+    pub(super) fn unconfirmed(&self) -> Self {
+        Self { confirmed: newest(MAX_TOKENS), ..self.clone() }
     }
 
     /// When a token of this body was presented first: now, unless it was before.

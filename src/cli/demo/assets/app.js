@@ -32,6 +32,9 @@ async function answer(response) {
   return [head, ...lines].join("\n");
 }
 
+/** The WebSocket that was opened last. */
+let live = null;
+
 const actions = {
   fetch: async () => show(await answer(await fetch(`${base}/whoami`))),
   write: async () =>
@@ -44,13 +47,16 @@ const actions = {
   socket: () => {
     const address = inMyName(`${base}/live`);
     address.protocol = address.protocol.replace("http", "ws");
+    live?.close();
     const socket = new WebSocket(address);
+    live = socket;
     socket.onopen = () => socket.send("hello");
-    socket.onmessage = (event) => {
-      show(event.data);
-      socket.close();
-    };
+    socket.onmessage = (event) => show(event.data);
     socket.onerror = () => show("the WebSocket was refused");
+    // It stays open until the gateway ends it: 4401 when the session is over, 4403 when the right is gone.
+    socket.onclose = ({ code, reason }) => {
+      if (code > 4000) show(`the WebSocket was closed: ${code} ${reason}`);
+    };
   },
   stream: () => {
     const stream = new EventSource(`${base}/events`);

@@ -16,7 +16,7 @@ const lessons = {
     "The app's own page sent X-Vestibule-User, -Permissions and X_Vestibule_Roles. The app got Vestibule's values and no others.",
   attack:
     "This page sent a POST to the app, with the cookie of the frame. It comes from another site: refused before the cookie is opened.",
-  revoke: "The grants of this person are gone. The session lives, but the very next request is decided without them.",
+  revoke: "The grants of this person are gone. The session lives, but the very next request is decided without them, and an open WebSocket is closed.",
   restore: "The grants are back, and count at once.",
 };
 

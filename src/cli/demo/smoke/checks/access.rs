@@ -1,5 +1,7 @@
 //! Who may do what from where.
 
+use std::time::{Duration, Instant};
+
 use tokio::io::AsyncWriteExt as _;
 
 use super::super::Smoke;
@@ -34,16 +36,7 @@ pub(super) async fn sites(smoke: &mut Smoke) -> anyhow::Result<()> {
             &answer,
         )?;
     }
-    let handshake = |origin: &str| {
-        Request::get("/projects/apollo/live")
-            .header("cookie", &cookie)
-            .header("origin", origin)
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-    };
-    let (_, bytes) = handshake(&smoke.host_origin).send_until(smoke.gateway(), b"origin_refused").await?;
+    let (_, bytes) = handshake(&cookie, &smoke.host_origin).send_until(smoke.gateway(), b"origin_refused").await?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     smoke.check(
         "a WebSocket from the host's page is refused by its Origin",
@@ -51,7 +44,7 @@ pub(super) async fn sites(smoke: &mut Smoke) -> anyhow::Result<()> {
         &text,
     )?;
     let (mut stream, bytes) =
-        handshake(&format!("http://{}", smoke.gateway())).send_until(smoke.gateway(), b"\r\n\r\n").await?;
+        handshake(&cookie, &format!("http://{}", smoke.gateway())).send_until(smoke.gateway(), b"\r\n\r\n").await?;
     let switched = String::from_utf8_lossy(&bytes).starts_with("HTTP/1.1 101");
     // A masked text frame (RFC 6455 §5.2) that says "hi", with a mask of zeros.
     stream.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']).await?;
@@ -61,6 +54,16 @@ pub(super) async fn sites(smoke: &mut Smoke) -> anyhow::Result<()> {
         switched && echoed.ends_with(b"echo: hi"),
         &echoed,
     )
+}
+
+fn handshake(cookie: &str, origin: &str) -> Request {
+    Request::get("/projects/apollo/live")
+        .header("cookie", cookie)
+        .header("origin", origin)
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
 }
 
 pub(super) async fn permissions(smoke: &mut Smoke) -> anyhow::Result<()> {
@@ -91,8 +94,34 @@ pub(super) async fn permissions(smoke: &mut Smoke) -> anyhow::Result<()> {
     smoke.set_revoked("ann", false).await?;
     let again = smoke.ask(read(&cookie)).await?;
     smoke.check("a grant that is given again counts at once", again.status == 200, &again)?;
+    open_streams(smoke, &cookie).await?;
     let answer = smoke.ask(Request::get("/projects/apollo/whoami")).await?;
     smoke.check("nobody without a session gets in", answer.code() == "session_missing", &answer)
+}
+
+async fn open_streams(smoke: &mut Smoke, cookie: &str) -> anyhow::Result<()> {
+    let gateway = smoke.gateway();
+    let (mut socket, _) = handshake(cookie, &format!("http://{gateway}")).send_until(gateway, b"\r\n\r\n").await?;
+    let (mut events, _) = Smoke::own("GET", "/projects/apollo/events", cookie).send_until(gateway, b"data: 0").await?;
+    smoke.set_revoked("ann", true).await?;
+    let revoked = Instant::now();
+    let closed = read_until(&mut socket, b"forbidden").await?;
+    let took = revoked.elapsed();
+    // A Close frame (RFC 6455 §5.5.1): its length, the code, and a word.
+    let told = closed.ends_with(&[&[0x88, 11][..], &4403_u16.to_be_bytes(), b"forbidden"].concat());
+    smoke.check(
+        "a revoked grant closes the open WebSocket with 4403 within a second",
+        told && took < Duration::from_secs(1),
+        (took, &closed),
+    )?;
+    let rest = read_until(&mut events, b"0\r\n\r\n").await?;
+    let took = revoked.elapsed();
+    smoke.check(
+        "and breaks the event stream off, which then does not look complete",
+        took < Duration::from_secs(2) && !rest.ends_with(b"0\r\n\r\n"),
+        (took, String::from_utf8_lossy(&rest)),
+    )?;
+    smoke.set_revoked("ann", false).await
 }
 
 pub(super) async fn paths(smoke: &mut Smoke) -> anyhow::Result<()> {

@@ -1,0 +1,191 @@
+//! What requests work with, made of a configuration: anew at start, and behind what was there before at a reload.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+
+use crate::access::HostName;
+use crate::assertion::{AssertionSettings, Assertions};
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::config::{Config, HostSettings, PermissionSource};
+use crate::gateway::{GatewaySettings, canonical_project};
+use crate::grants::{ConfigGrants, GrantLookup, GrantSettings, GrantSource, HttpGrants};
+use crate::hosts::HostPlatform;
+use crate::hosts::assembly::{Assembly, AssemblySettings};
+use crate::secret::Secret;
+use crate::session::{SessionSettings, Sessions};
+
+/// When a host that did not answer at start is looked at again. A day of that is 144 questions.
+const PROBE_AGAIN: Duration = Duration::from_mins(10);
+
+/// The parts of a gateway, before any socket is opened.
+pub(super) struct Parts {
+    hosts: Vec<Host>,
+    pub(super) grants: Arc<GrantLookup>,
+    pub(super) config_grants: Arc<ConfigGrants>,
+    pub(super) http_grants: Option<Arc<HttpGrants>>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) assertions: Arc<Assertions>,
+    pub(super) drain: DrainTimes,
+    /// What the admin API asks for, if there is one.
+    pub(super) admin_token: Option<Secret>,
+}
+
+/// A host, of the kind that it is.
+enum Host {
+    Assembly(Arc<Assembly>),
+}
+
+/// How a stop goes.
+#[derive(Clone, Copy)]
+pub(super) struct DrainTimes {
+    pub(super) announce: Duration,
+    pub(super) finish: Duration,
+}
+
+impl Parts {
+    /// Everything that needs no socket. What must live through a reload is taken over from the parts before.
+    pub(super) fn of(config: &Config, clock: &Clock, before: Option<&Self>) -> anyhow::Result<Self> {
+        let config_grants = Arc::new(ConfigGrants::new(config.grants.clone()));
+        let http_grants = http_grants(config, clock, before)?;
+        let source = |source: &PermissionSource| match source {
+            PermissionSource::Config => Some(Arc::clone(&config_grants) as Arc<dyn GrantSource>),
+            PermissionSource::Http(_) => http_grants.clone().map(|http| http as Arc<dyn GrantSource>),
+        };
+        let grants = GrantSettings {
+            sources: config.permissions.sources.iter().filter_map(source).collect(),
+            default_roles: config.default_roles.clone(),
+            ttl: config.cache.ttl,
+            negative_ttl: config.cache.negative_ttl,
+            capacity: config.cache.capacity,
+            on_outage: config.permissions.on_outage,
+            clock: clock.clone(),
+        };
+        let grants = match before {
+            None => GrantLookup::new(grants),
+            Some(before) => GrantLookup::after(&before.grants, grants),
+        };
+        Ok(Self {
+            hosts: hosts(config, clock, before)?,
+            grants: Arc::new(grants),
+            config_grants,
+            http_grants,
+            sessions: Arc::new(sessions(config, clock, before)?),
+            assertions: Arc::new(assertions(config, clock, before)?),
+            drain: DrainTimes { announce: config.server.drain_delay, finish: config.server.drain },
+            admin_token: config.admin.as_ref().map(|admin| admin.token.clone()),
+        })
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = Arc<dyn HostPlatform>> {
+        self.hosts.iter().map(|host| match host {
+            Host::Assembly(host) => Arc::clone(host) as Arc<dyn HostPlatform>,
+        })
+    }
+
+    /// Asks each host what it can tell, until it answers or the tasks are dropped.
+    pub(super) fn probes(&self) -> JoinSet<()> {
+        let probe = |host: Arc<dyn HostPlatform>| async move {
+            while !host.probe().await {
+                tokio::time::sleep(PROBE_AGAIN).await;
+            }
+        };
+        self.hosts().map(probe).collect()
+    }
+
+    /// What the gateway serves with.
+    pub(super) fn settings(&self, config: &Config, audit: &Audit) -> anyhow::Result<GatewaySettings> {
+        let mut request_id_prefix = [0; 8];
+        let random = ring::rand::SystemRandom::new();
+        let filled = ring::rand::SecureRandom::fill(&random, &mut request_id_prefix);
+        filled.ok().context("the system gives no random bytes")?;
+        Ok(GatewaySettings {
+            public: config.server.public_url.clone(),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            limits: config.limits.clone(),
+            hosts: self.hosts().collect(),
+            sessions: Arc::clone(&self.sessions),
+            grants: Arc::clone(&self.grants),
+            policy: Arc::new(config.policy.clone()),
+            routes: Arc::new(config.routes.clone()),
+            headers: config.identity.headers.clone(),
+            profile: config.identity.profile,
+            assertions: Arc::clone(&self.assertions),
+            upstream: config.upstream.clone(),
+            audit: audit.clone(),
+            fact_life: config.cache.ttl,
+            drain_time: config.server.drain,
+            request_id_prefix,
+        })
+    }
+}
+
+/// The platform that is asked, if one is. It goes on with what it knew if it is asked as before: a reload ends what is cached,
+/// and is no reason to forget how much it can bear.
+fn http_grants(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Option<Arc<HttpGrants>>> {
+    let url = config.permissions.sources.iter().find_map(|source| match source {
+        PermissionSource::Config => None,
+        PermissionSource::Http(url) => Some(url),
+    });
+    let Some(url) = url else { return Ok(None) };
+    let (settings, ttl) = (&config.permissions.http, config.cache.ttl);
+    let old = before.and_then(|before| before.http_grants.as_ref()).filter(|old| old.is_like(url, settings, ttl));
+    if let Some(old) = old {
+        return Ok(Some(Arc::clone(old)));
+    }
+    let made = HttpGrants::new(url.clone(), settings.clone(), ttl, canonical_project, clock.clone());
+    Ok(Some(Arc::new(made.context("[permissions]")?)))
+}
+
+/// A host that had the same name before goes on with what it knew.
+fn hosts(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Vec<Host>> {
+    let old = |name: &HostName| {
+        before?.hosts.iter().find_map(|host| match host {
+            Host::Assembly(host) if host.name() == name => Some(host),
+            Host::Assembly(_) => None,
+        })
+    };
+    let made = config.hosts.iter().map(|host| match host {
+        HostSettings::Assembly(settings) => assembly(settings, clock, old(&settings.name).map(AsRef::as_ref)),
+    });
+    made.collect()
+}
+
+fn assembly(settings: &AssemblySettings, clock: &Clock, old: Option<&Assembly>) -> anyhow::Result<Host> {
+    let made = match old {
+        None => Assembly::new(settings.clone(), clock.clone()),
+        Some(old) => Assembly::after(old, settings.clone()),
+    };
+    Ok(Host::Assembly(Arc::new(made.with_context(|| format!("[hosts.{}]", settings.name))?)))
+}
+
+fn sessions(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Sessions> {
+    let settings = SessionSettings {
+        keys: config.session.keys.clone(),
+        idle: config.session.idle,
+        absolute: config.session.absolute,
+        origin: config.server.public_url.clone(),
+        clock: clock.clone(),
+    };
+    Ok(match before {
+        None => Sessions::new(settings)?,
+        Some(before) => Sessions::after(&before.sessions, settings)?,
+    })
+}
+
+fn assertions(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Assertions> {
+    let settings = AssertionSettings {
+        keys: config.identity.assertion_keys.clone(),
+        ttl: config.identity.assertion_ttl,
+        issuer: config.server.public_url.clone(),
+        audience: config.identity.audience.clone(),
+        clock: clock.clone(),
+    };
+    Ok(match before {
+        None => Assertions::new(settings)?,
+        Some(before) => Assertions::after(&before.assertions, settings)?,
+    })
+}
