@@ -31,6 +31,7 @@ mod routes;
 #[cfg(test)]
 mod schema;
 mod units;
+mod upstream;
 mod values;
 
 pub use files::Files;
@@ -303,7 +304,7 @@ fn read(document: &document::Node, reader: &mut reader::Reader<'_>) -> Option<Co
     let mut root = reader.root(document);
     listeners::refuse_what_is_not_there_yet(&mut root, reader);
     let server = listeners::server(&mut root, reader);
-    let upstream = listeners::upstream(&mut root, reader);
+    let upstream = upstream::read(&mut root, reader);
     let hosts = hosts::read(&mut root, reader);
     let session = identity::session(&mut root, reader);
     let public_url = server.as_ref().map(|server| &server.public_url);

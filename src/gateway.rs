@@ -37,7 +37,7 @@ mod streams;
 use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
 use self::enrich::Outbound;
-use self::forward::{UpgradeKey, Upstream};
+use self::forward::{Bounds, UpgradeKey, Upstream};
 use self::interim::Interim;
 use self::live::Snapshot;
 use self::peer::Peer;
@@ -55,7 +55,7 @@ use crate::telemetry;
 
 pub use accept::{Connections, Drain, serve};
 pub use enrich::IdentityHeaders;
-pub use forward::{UpstreamAddress, UpstreamSettings};
+pub use forward::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
 pub use limits::Limits;
 pub use live::{Live, Worker};
 pub use route::{
@@ -204,8 +204,9 @@ impl Gateway {
             upgrade,
             interim,
         };
+        let bounds = Bounds::of(&self.limits, &self.upstream, found.route);
         let method = head.method.clone();
-        let mut forwarded = forward::forward(&self.upstream, outbound, head, upload, permit).await?;
+        let mut forwarded = forward::forward(&self.upstream, outbound, head, upload, permit, bounds).await?;
         if forwarded.may_last() {
             let right = Right {
                 streams: Arc::clone(&self.streams),

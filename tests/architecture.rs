@@ -43,7 +43,7 @@ const HOLDS: &[&[&str]] = &[
 const EXCEPTIONS: &[Exception] = &[
     Exception { file: "src/gateway.rs", pattern: HEADERS_MUT, reason: "our last headers on every answer" },
     Exception { file: "src/gateway/accept.rs", pattern: HEADERS_MUT, reason: "the last answer of a connection" },
-    Exception { file: "src/gateway/body.rs", pattern: MUT_HEADERS, reason: "trailers of the app's answer" },
+    Exception { file: "src/gateway/body/download.rs", pattern: MUT_HEADERS, reason: "trailers of the app's answer" },
     Exception { file: "src/gateway/bootstrap.rs", pattern: HEADERS_MUT, reason: "the 303" },
     Exception { file: "src/gateway/endpoints.rs", pattern: HEADERS_MUT, reason: "answers of our own endpoints" },
     Exception { file: "src/gateway/enrich.rs", pattern: MUT_HEADERS, reason: "headers of the new request" },

@@ -1,7 +1,7 @@
 //! The path of a request, from outside.
 
 mod answers;
-mod forward;
+pub(crate) mod forward;
 mod framing;
 mod identity;
 mod limits;
@@ -14,6 +14,7 @@ mod streams;
 mod telemetry;
 mod tokens;
 pub(crate) mod upgrade;
+mod upstream;
 
 use crate::support::{Gateway, Upstream};
 

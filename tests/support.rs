@@ -1,6 +1,9 @@
 //! What stands around the gateway in tests: an app that records bytes, a platform shaped by the official SDK's types, a
 //! client that sends exactly what it is given, and the gateway itself as its own process.
 
+mod app;
+mod certificates;
+mod frames;
 mod gateway;
 mod inside;
 mod platform;
@@ -9,6 +12,9 @@ mod token;
 mod upstream;
 mod wire;
 
+pub(crate) use app::{App, AppAnswer, text};
+pub(crate) use certificates::{Authority, Issued};
+pub(crate) use frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameApp, HEADERS, RST_STREAM, STATUS_200, Wire};
 pub(crate) use gateway::{ADMIN_TOKEN, SESSION_KEY};
 pub(crate) use gateway::{Gateway, Setup, free_port};
 pub(crate) use inside::Inside;

@@ -1,17 +1,19 @@
 //! Is what the configuration names really there?
 
-use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixStream};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::Empty;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::parts::Parts;
 use crate::access::{Kind, SubjectId};
 use crate::clock::Clock;
 use crate::config::{Config, HostSettings};
-use crate::gateway::UpstreamAddress;
+use crate::gateway::{UpstreamAddress, UpstreamProtocol, UpstreamSettings};
 use crate::grants::{GrantSource as _, HttpGrants};
 use crate::hosts;
 
@@ -68,43 +70,52 @@ async fn permissions(config: &Config, source: &HttpGrants) -> anyhow::Result<Fin
 }
 
 async fn upstream(config: &Config) -> Finding {
-    let part = "upstream".to_owned();
-    let answer =
-        tokio::time::timeout(LIMIT, status(&config.upstream.address, config.server.public_url.authority())).await;
-    match answer {
-        Ok(Ok(status)) if is_open_to_others(&config.upstream.address) && (200..300).contains(&status) => {
-            let says = format!(
-                "answers {status} without us on an address that others may reach; let it listen on loopback, or verify the assertion"
-            );
-            Finding { part, good: false, says }
+    let host = config.server.public_url.authority();
+    let (good, says) = match status(&config.upstream, host).await {
+        Ok(status) if (200..300).contains(&status) && is_open_to_others(&config.upstream, host).await => {
+            let remedy = "let it listen on loopback, or ask for our certificate, or verify the assertion";
+            (false, format!("answers {status} without us on an address that others may reach; {remedy}"))
         }
-        Ok(Ok(status)) => Finding { part, good: true, says: format!("answers {status}") },
-        Ok(Err(error)) => Finding { part, good: false, says: error.to_string() },
-        Err(_) => Finding { part, good: false, says: format!("no answer in {} s", LIMIT.as_secs()) },
-    }
+        Ok(status) => (true, format!("answers {status}")),
+        Err(error) => (false, format!("{error:#}")),
+    };
+    Finding { part: "upstream".to_owned(), good, says }
 }
 
-fn is_open_to_others(address: &UpstreamAddress) -> bool {
-    match address {
-        UpstreamAddress::Unix(_) => false,
-        UpstreamAddress::Tcp(authority) => {
-            !["127.", "localhost:", "[::1]"].iter().any(|start| authority.starts_with(start))
-        }
+/// Whether somebody else would have got that answer too: not on this machine's own addresses, and not without our certificate
+/// where the app wants one.
+async fn is_open_to_others(upstream: &UpstreamSettings, host: &str) -> bool {
+    let UpstreamAddress::Tcp(authority) = &upstream.address else { return false };
+    if ["127.", "localhost:", "[::1]"].iter().any(|start| authority.starts_with(start)) {
+        return false;
     }
+    let Some(tls) = upstream.tls.as_ref().filter(|tls| tls.has_identity()) else { return true };
+    let Ok(plain) = tls.without_identity() else { return true };
+    let as_others = UpstreamSettings { tls: Some(plain), ..upstream.clone() };
+    status(&as_others, host).await.is_ok_and(|status| (200..300).contains(&status))
 }
 
 /// The status of `GET /`, asked as somebody would who does not come through us.
-async fn status(address: &UpstreamAddress, host: &str) -> io::Result<u16> {
-    match address {
-        UpstreamAddress::Tcp(authority) => ask(TcpStream::connect(authority).await?, host).await,
-        UpstreamAddress::Unix(path) => ask(UnixStream::connect(path).await?, host).await,
-    }
+async fn status(upstream: &UpstreamSettings, host: &str) -> anyhow::Result<u16> {
+    let limit = format!("no answer in {} s", LIMIT.as_secs());
+    tokio::time::timeout(LIMIT, ask(upstream, host)).await.context(limit)?
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str) -> io::Result<u16> {
-    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).await?;
-    let status = std::str::from_utf8(&head[9..]).ok().and_then(|digits| digits.parse().ok());
-    status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what listens there does not speak HTTP"))
+async fn ask(upstream: &UpstreamSettings, host: &str) -> anyhow::Result<u16> {
+    let stream = TokioIo::new(upstream.connect(upstream.protocol).await?);
+    let answer = match upstream.protocol {
+        UpstreamProtocol::Http1 => {
+            let (mut sender, connection) = http1::handshake(stream).await?;
+            tokio::spawn(connection);
+            let request = Request::get("/").header(header::HOST, host).body(Empty::<Bytes>::new())?;
+            sender.send_request(request).await?
+        }
+        UpstreamProtocol::Http2 => {
+            let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+            tokio::spawn(connection);
+            let scheme = if upstream.tls.is_some() { "https" } else { "http" };
+            sender.send_request(Request::get(format!("{scheme}://{host}/")).body(Empty::<Bytes>::new())?).await?
+        }
+    };
+    Ok(answer.status().as_u16())
 }

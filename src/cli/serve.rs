@@ -61,7 +61,7 @@ async fn serve(config: Config, public: Option<TcpListener>, reloading: Reloading
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
-    let upstream = config.upstream.address.to_string();
+    let upstream = config.upstream.to_string();
     let public_url = config.server.public_url.to_string();
     let options = Options { public, reloading: Some(reloading), ..Options::default() };
     let running = app::start(config, options)?;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::document::Node;
 use super::reader::{Reader, Table};
-use super::units::{self, HOUR, MINUTE, SECOND};
-use super::values::{Fault, address, boolean, duration, fault, number, only, origin, size, suggestion, text, word};
+use super::units::{self, DAY, HOUR, SECOND};
+use super::values::{Fault, address, boolean, duration, fault, number, origin, size, suggestion, text, word};
 use super::{Admin, Server, Telemetry};
 use crate::access::Origin;
-use crate::gateway::{Limits, UpstreamAddress, UpstreamSettings};
+use crate::gateway::Limits;
 use crate::telemetry::LogFormat;
 
 /// Whole sections that are planned, so that nobody looks for a typing error.
@@ -58,47 +58,6 @@ fn public_url(node: &Node) -> Result<Origin, Fault> {
         format!("`{origin}` is not https"),
         "browsers keep the session cookie only for https, or for http on localhost and 127.0.0.1",
     )
-}
-
-pub(super) fn upstream(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<UpstreamSettings> {
-    let mut table = root.table("upstream", reader);
-    let url = table.required("url", "\"http://127.0.0.1:3000\"", reader, upstream_url);
-    let _ = table.optional("protocol", reader, only(text, "http1".to_owned(), "\"http1\""));
-    let _ = table.optional("inject_helper", reader, only(boolean, false, "false"));
-    let connect_timeout = table.or("connect_timeout", 3 * SECOND, reader, duration(Duration::from_millis(10), MINUTE));
-    let header_timeout = table.or("header_timeout", MINUTE, reader, duration(Duration::from_millis(10), HOUR));
-    table.finish(reader);
-    let (address, path_prefix) = url?;
-    Some(UpstreamSettings { address, path_prefix, connect_timeout, header_timeout })
-}
-
-fn upstream_url(node: &Node) -> Result<(UpstreamAddress, String), Fault> {
-    let written = text(node)?;
-    if let Some(path) = written.strip_prefix("unix:") {
-        if path.starts_with('/') {
-            return Ok((UpstreamAddress::Unix(path.into()), String::new()));
-        }
-        return fault("a unix socket needs a whole path", "write \"unix:/run/app.sock\"");
-    }
-    let help = "write \"http://HOST:PORT\", with a path prefix if the app has one, or \"unix:/path\"";
-    if written.starts_with("https://") {
-        return fault("an app behind TLS is not available in this version", help);
-    }
-    let Some(rest) = written.strip_prefix("http://") else {
-        return fault(format!("`{written}` is no address of an app"), help);
-    };
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let prefix = path.trim_end_matches('/');
-    let plain = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~'));
-    match Origin::parse(&format!("http://{authority}")) {
-        Ok(origin) if plain => {
-            let authority = origin.authority().to_owned();
-            let has_port = authority.rsplit(']').next().is_some_and(|tail| tail.contains(':'));
-            let authority = if has_port { authority } else { format!("{authority}:80") };
-            Ok((UpstreamAddress::Tcp(authority), prefix.to_owned()))
-        }
-        _ => fault(format!("`{written}` is no address of an app"), help),
-    }
 }
 
 pub(super) fn admin(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Admin> {
@@ -175,6 +134,8 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         body_idle: body.or("idle", default.body_idle, reader, some_time()),
         body_min_rate: body.or("min_rate", default.body_min_rate, reader, pace),
         send_idle: table.or("send_idle", default.send_idle, reader, some_time()),
+        answer_idle: table.or("answer_idle", default.answer_idle, reader, duration(Duration::from_millis(10), DAY)),
+        upstream_requests: table.or("upstream_requests", default.upstream_requests, reader, count(10_000_000)),
         keep_alive: table.or("keep_alive", default.keep_alive, reader, some_time()),
         connections_total: connections.or("total", default.connections_total, reader, count(10_000_000)),
         connections_per_address: connections.or(

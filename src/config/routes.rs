@@ -1,11 +1,14 @@
 //! `[[routes]]`
 
+use std::time::Duration;
+
 use http::Method;
 
 use super::access::{Roles, permission};
 use super::document::{Node, Value};
 use super::reader::{Reader, Table};
-use super::values::{Fault, fault, size, suggestion, text, word};
+use super::units::{DAY, HOUR};
+use super::values::{Fault, duration, fault, size, suggestion, text, word};
 use crate::access::{Access, Permission, RouteName};
 use crate::gateway::{KNOWN_METHODS, PathPattern, ProjectSource, RouteProblem, RouteSpec, Routes};
 
@@ -63,6 +66,8 @@ fn route(mut table: Table<'_>, roles: Option<&Roles>, reader: &mut Reader<'_>) -
     let project = project(&mut table, path.as_ref(), access.as_ref(), reader);
     let ignore_host_token = table.or("host_token", false, reader, word(&[("consume", false), ("ignore", true)]));
     let request_body = table.optional("request_body", reader, size);
+    let header_timeout = table.optional("header_timeout", reader, duration(Duration::from_millis(10), HOUR));
+    let answer_idle = table.optional("answer_idle", reader, duration(Duration::from_millis(10), DAY));
     let name = table.optional("name", reader, |node| {
         let written = text(node)?;
         RouteName::new(&written).or_else(|error| {
@@ -80,7 +85,18 @@ fn route(mut table: Table<'_>, roles: Option<&Roles>, reader: &mut Reader<'_>) -
     }
     let methods = methods.unwrap_or_default();
     sound.then_some(())?;
-    Some(RouteSpec { name: name?, path, methods, access: access?, project: project?, ignore_host_token, request_body })
+    let (name, access, project) = (name?, access?, project?);
+    Some(RouteSpec {
+        name,
+        path,
+        methods,
+        access,
+        project,
+        ignore_host_token,
+        request_body,
+        header_timeout,
+        answer_idle,
+    })
 }
 
 /// Exactly one of `access` and `require`: a route that says nothing must not be open by accident.

@@ -46,9 +46,13 @@ pub(super) const KEYS: &[Key] = &[
     required(
         "upstream.url",
         "string",
-        "Where the app listens: http://HOST:PORT, a path prefix allowed, or unix:/path.",
+        "Where the app listens: http://HOST:PORT or https://HOST:PORT, a path prefix allowed, or unix:/path.",
     ),
-    key("upstream.protocol", "string", "\"http1\"", "How to speak to the app; http1 is the only one in this version."),
+    key("upstream.protocol", "string", "\"http1\"", "http1, h2 (HTTP/2 over TLS) or h2c (HTTP/2 without TLS)."),
+    key("upstream.tls.ca", "string", "", "PEM file of the authorities that the app's certificate has to come from."),
+    key("upstream.tls.certificate", "string", "", "PEM file of our own certificate, for an app that asks for one."),
+    key("upstream.tls.key", "secret", "", "The key to that certificate."),
+    key("upstream.tls.server_name", "string", "", "The name in the app's certificate; the url's host by default."),
     key(
         "upstream.inject_helper",
         "boolean",
@@ -171,6 +175,8 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("routes[].host_token", "string", "\"consume\"", "ignore leaves the host's token parameter to the app."),
     key("routes[].request_body", "size", "", "Body limit of this route instead of limits.request_body."),
+    key("routes[].header_timeout", "string", "", "Time limit of this route instead of upstream.header_timeout."),
+    key("routes[].answer_idle", "string", "", "Time limit of this route instead of limits.answer_idle."),
     key("routes[].name", "string", "", "Metric label and assertion claim; the path by default."),
     key(
         "permissions.source",
@@ -230,6 +236,13 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.body.idle", "string", "\"30s\"", "Longest silence inside a request body."),
     key("limits.body.min_rate", "string", "\"1KiB/s\"", "Slowest pace of a request body while we wait for it."),
     key("limits.send_idle", "string", "\"60s\"", "Longest time that a caller may take nothing of an answer."),
+    key("limits.answer_idle", "string", "\"15m\"", "Longest silence inside an answer of the app; per route too."),
+    key(
+        "limits.upstream_requests",
+        "integer",
+        "10000",
+        "Requests that the app has at a time, event streams included; 503 beyond.",
+    ),
     key("limits.keep_alive", "string", "\"60s\"", "Idle time of a connection between two requests."),
     key(
         "limits.connections.total",

@@ -1,21 +1,20 @@
 //! The bodies that travel through the gateway, frame by frame and never as a whole.
 
-use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::forward::Lease;
+mod download;
+
+pub(super) use download::{BodyError, Download};
 
 /// An answer's body: one of ours, or the app's as it comes.
 #[derive(Debug)]
@@ -24,29 +23,6 @@ pub(super) enum Body {
     Full(Option<Bytes>),
     /// The app's.
     App(Download),
-}
-
-/// The app's answer on its way to the caller. Holds the lease on the app's connection until the last frame.
-#[derive(Debug)]
-pub(super) struct Download {
-    incoming: Incoming,
-    lease: Option<Lease>,
-    /// Removes what the app may not say in trailers.
-    clean_trailers: fn(&mut HeaderMap),
-    /// Is done when the right to the answer is gone.
-    ends: Option<Ends>,
-}
-
-/// Looked at before each frame, so that nothing passes after it is done.
-struct Ends(Pin<Box<dyn Future<Output = ()> + Send>>);
-
-/// Why an answer broke off.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
-    #[error("the app's answer broke off")]
-    App(#[source] hyper::Error),
-    #[error("the right to the answer was lost")]
-    Ended,
 }
 
 /// The caller's body on its way to the app: counted, paced, and without trailers.
@@ -63,6 +39,10 @@ pub(super) struct Upload {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     frames: AtomicU64,
+    fault: OnceLock<UploadError>,
+    /// Whether the answer has begun and goes on. The two of them may then be a conversation, in which each side has silences;
+    /// how long they may be is up to the answer.
+    answering: AtomicBool,
 }
 
 /// Set in [`Progress::frames`] when the upload has ended well.
@@ -86,14 +66,14 @@ struct Waiting {
 }
 
 /// Why a caller's body broke off.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum UploadError {
     #[error("the body is larger than the limit")]
     TooLarge,
     #[error("the body came too slowly")]
     TooSlow,
     #[error("the caller's body broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Arc<hyper::Error>),
 }
 
 impl Body {
@@ -101,18 +81,10 @@ impl Body {
         Self::Full((!bytes.is_empty()).then_some(bytes))
     }
 
-    pub(super) fn app(incoming: Incoming, lease: Lease, clean_trailers: fn(&mut HeaderMap)) -> Self {
-        let mut download = Download { incoming, lease: Some(lease), clean_trailers, ends: None };
-        if download.incoming.is_end_stream() {
-            download.give_back();
-        }
-        Self::App(download)
-    }
-
     /// Breaks the app's answer off as soon as this is done. A caller that has not got all of it must not believe that it has.
     pub(super) fn breaks_off_when<T>(&mut self, ends: impl Future<Output = T> + Send + 'static) {
         if let Self::App(download) = self {
-            download.ends = Some(Ends(Box::pin(async { drop(ends.await) })));
+            download.breaks_off_when(ends);
         }
     }
 }
@@ -124,63 +96,22 @@ impl HttpBody for Body {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::App(download) => download.poll_frame(cx),
+            Self::App(download) => Pin::new(download).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::App(download) => download.incoming.is_end_stream(),
+            Self::App(download) => download.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::App(download) => download.incoming.size_hint(),
+            Self::App(download) => download.size_hint(),
         }
-    }
-}
-
-impl Download {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.ends.as_mut().is_some_and(|ends| ends.0.as_mut().poll(cx).is_ready()) {
-            (self.ends, self.lease) = (None, None);
-            return Poll::Ready(Some(Err(BodyError::Ended)));
-        }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        let frame = match frame {
-            Some(Ok(frame)) => Some(Ok(self.cleaned(frame))),
-            other => other.map(|frame| frame.map_err(BodyError::App)),
-        };
-        if frame.is_none() || self.incoming.is_end_stream() {
-            self.give_back();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn cleaned(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        match frame.into_trailers() {
-            Ok(mut trailers) => {
-                (self.clean_trailers)(&mut trailers);
-                Frame::trailers(trailers)
-            }
-            Err(frame) => frame,
-        }
-    }
-
-    /// The answer is complete, so the connection may serve another request. A broken one is dropped with its lease.
-    fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
-    }
-}
-
-impl fmt::Debug for Ends {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ends")
     }
 }
 
@@ -201,6 +132,19 @@ impl Progress {
 
     fn finish(&self) {
         self.frames.store(DONE, Ordering::Relaxed);
+    }
+
+    /// What was wrong with the upload, if it broke off: the library does not say in every protocol.
+    pub(super) fn fault(&self) -> Option<&UploadError> {
+        self.fault.get()
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
+    }
+
+    fn answering(&self, whether: bool) {
+        self.answering.store(whether, Ordering::Relaxed);
     }
 }
 
@@ -228,12 +172,33 @@ impl Upload {
     fn take(&mut self, data: Bytes) -> Result<Frame<Bytes>, UploadError> {
         let size = data.len() as u64;
         self.left = self.left.checked_sub(size).ok_or(UploadError::TooLarge)?;
-        self.pace.received(size)?;
+        let patient = self.progress.as_ref().is_some_and(|progress| progress.is_answered());
+        self.pace.received(size, patient)?;
         if let Some(progress) = &self.progress {
             progress.advance();
         }
         self.note_end();
         Ok(Frame::data(data))
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        loop {
+            match Pin::new(&mut *incoming).poll_frame(cx) {
+                // A caller's trailers could carry an identity header past `enrich`; no browser sends any.
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(self.take(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(UploadError::Broken(Arc::new(error))))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    let patient = self.progress.as_ref().is_some_and(|progress| progress.is_answered());
+                    return self.pace.poll_silence(cx, patient).map(|error| Some(Err(error)));
+                }
+            }
+        }
     }
 
     /// A body of known length is not polled again after its last byte, so its end is looked for after each frame.
@@ -245,7 +210,7 @@ impl Upload {
 }
 
 impl Pace {
-    fn received(&mut self, size: u64) -> Result<(), UploadError> {
+    fn received(&mut self, size: u64, patient: bool) -> Result<(), UploadError> {
         self.seen = self.seen.saturating_add(size);
         if let Some(waiting) = self.waiting.take() {
             self.waited += waiting.since.elapsed();
@@ -256,43 +221,39 @@ impl Pace {
         let least = u128::from(self.min_rate).saturating_mul(self.waited.as_millis()) / 1000;
         let enough = u128::from(self.seen) >= least;
         (self.seen, self.waited) = (0, Duration::ZERO);
-        if enough { Ok(()) } else { Err(UploadError::TooSlow) }
+        if enough || patient { Ok(()) } else { Err(UploadError::TooSlow) }
     }
 
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<UploadError> {
+    fn poll_silence(&mut self, cx: &mut Context<'_>, patient: bool) -> Poll<UploadError> {
         let idle = self.idle;
         let waiting = self
             .waiting
             .get_or_insert_with(|| Waiting { since: Instant::now(), deadline: Box::pin(tokio::time::sleep(idle)) });
-        waiting.deadline.as_mut().poll(cx).map(|()| UploadError::TooSlow)
+        while waiting.deadline.as_mut().poll(cx).is_ready() {
+            if !patient {
+                return Poll::Ready(UploadError::TooSlow);
+            }
+            waiting.deadline.as_mut().reset(Instant::now() + idle);
+        }
+        Poll::Pending
     }
 }
 
 impl HttpBody for Upload {
     type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
+    type Error = UploadError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = self.get_mut();
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        loop {
-            match Pin::new(&mut *incoming).poll_frame(cx) {
-                // A caller's trailers could carry an identity header past `enrich`; no browser sends any.
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(this.take(data).map_err(Into::into)));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(UploadError::Broken(error).into()))),
-                Poll::Ready(None) => {
-                    if let Some(progress) = &this.progress {
-                        progress.finish();
-                    }
-                    return Poll::Ready(None);
-                }
-                Poll::Pending => return this.pace.poll_silence(cx).map(|error| Some(Err(error.into()))),
+        let polled = this.poll_data(cx);
+        match (&polled, &this.progress) {
+            (Poll::Ready(Some(Err(error))), Some(progress)) => {
+                let _ = progress.fault.set(error.clone());
             }
+            (Poll::Ready(None), Some(progress)) => progress.finish(),
+            _ => {}
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -189,7 +189,7 @@ impl Gateway {
 async fn collect(mut upload: Upload) -> Result<Bytes, Rejection> {
     let mut body = BytesMut::new();
     while let Some(frame) = upload.frame().await {
-        let frame = frame.map_err(|error| upload_rejection(error.as_ref()))?;
+        let frame = frame.map_err(|error| upload_rejection(&error))?;
         if let Ok(data) = frame.into_data() {
             if body.len() + data.len() > MAX_BODY {
                 return Err(Rejection::BodyTooLarge);

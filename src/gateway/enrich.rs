@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
 use super::cookies;
-use super::forward::UpgradeKey;
+use super::forward::{UpgradeKey, Wire};
 use super::headers::{is_reserved, listed_in_connection, reads_like};
 use super::interim::Interim;
 use super::peer::Peer;
@@ -118,6 +118,7 @@ pub(super) struct Enrich {
     profile: bool,
     path_prefix: String,
     host: HeaderValue,
+    authority: Authority,
     scheme: HeaderValue,
     /// Parameters that are credentials, which the page that asked may still have in its address.
     secret_parameters: Vec<&'static str>,
@@ -147,7 +148,8 @@ impl Enrich {
         let ours = IdentityHeaders::default();
         let renamed = names.all().into_iter().filter(|name| !ours.all().contains(name)).cloned().collect();
         let (host, scheme) = (value(public.authority()), value(public.scheme()));
-        Self { names, renamed, profile, path_prefix, host, scheme, secret_parameters, assertions }
+        let authority = Authority::try_from(public.authority()).expect("an origin's authority was parsed before");
+        Self { names, renamed, profile, path_prefix, host, authority, scheme, secret_parameters, assertions }
     }
 
     fn copies(&self, name: &HeaderName) -> bool {
@@ -172,27 +174,35 @@ impl Enrich {
 
 impl Outbound<'_> {
     /// The head of the upstream request. The caller's headers are only read.
-    pub(super) fn parts(&self, method: &Method, headers: &HeaderMap, permit: &Permit) -> Parts {
+    pub(super) fn parts(&self, method: &Method, headers: &HeaderMap, permit: &Permit, wire: &Wire) -> Parts {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = method.clone();
-        parts.version = Version::HTTP_11;
-        parts.uri = self.uri();
-        parts.headers = self.headers(headers, permit);
+        parts.version = if *wire == Wire::Http1 { Version::HTTP_11 } else { Version::HTTP_2 };
+        parts.uri = self.uri(wire);
+        parts.headers = self.headers(headers, permit, wire);
         parts
     }
 
-    fn uri(&self) -> Uri {
+    /// Only the path in HTTP/1.1, where `Host` says the rest; everything in HTTP/2 (RFC 9113 §8.3.1).
+    fn uri(&self, wire: &Wire) -> Uri {
         let text = format!("{}{}", self.enrich.path_prefix, self.target.to_path_and_query());
-        PathAndQuery::try_from(text)
-            .map(Uri::from)
-            .expect("a target and a prefix hold only what a URI may hold; both are checked when made")
+        let path = PathAndQuery::try_from(text)
+            .expect("a target and a prefix hold only what a URI may hold; both are checked when made");
+        let mut uri = http::uri::Parts::default();
+        uri.path_and_query = Some(path);
+        if let Wire::Http2(scheme) = wire {
+            (uri.scheme, uri.authority) = (Some(scheme.clone()), Some(self.enrich.authority.clone()));
+        }
+        Uri::from_parts(uri).expect("a path alone, or a path with a scheme and an authority")
     }
 
-    fn headers(&self, caller: &HeaderMap, permit: &Permit) -> HeaderMap {
+    fn headers(&self, caller: &HeaderMap, permit: &Permit, wire: &Wire) -> HeaderMap {
         // Hop-by-hop first, so that nothing that `Connection` lists can take away what is added below.
         let listed = listed_in_connection(caller);
         let mut headers = HeaderMap::with_capacity(caller.len() + 16);
-        headers.insert(header::HOST, self.enrich.host.clone());
+        if *wire == Wire::Http1 {
+            headers.insert(header::HOST, self.enrich.host.clone());
+        }
         for (name, content) in caller {
             if self.enrich.copies(name) && !listed.contains(name) {
                 headers.append(name.clone(), content.clone());
@@ -204,14 +214,14 @@ impl Outbound<'_> {
         for kept in cookies::without_ours(caller) {
             headers.append(header::COOKIE, kept);
         }
-        self.describe_the_way(caller, &mut headers);
+        self.describe_the_way(caller, &mut headers, wire);
         if let (Some(principal), Some(effective)) = (permit.principal(), permit.effective()) {
             self.identify(principal, effective, permit, &mut headers);
         }
         headers
     }
 
-    fn describe_the_way(&self, caller: &HeaderMap, headers: &mut HeaderMap) {
+    fn describe_the_way(&self, caller: &HeaderMap, headers: &mut HeaderMap, wire: &Wire) {
         headers.insert("x-forwarded-for", value(&self.peer.forwarded_for));
         headers.insert("x-forwarded-proto", self.enrich.scheme.clone());
         headers.insert("x-forwarded-host", self.enrich.host.clone());
@@ -222,7 +232,9 @@ impl Outbound<'_> {
         } else if caller.get(header::TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
             // What we ask of the app on our own connection (RFC 9110 §10.1.4): the caller can take trailers, so can we.
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
-            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+            if *wire == Wire::Http1 {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Sends an allowed request to the app and brings its answer back, both ways as a stream.
 
-use std::error::Error;
+use std::error::Error as _;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -12,9 +12,11 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use self::upstream::Attempt;
-use super::body::{Body, Progress, Upload, UploadError};
+use super::Limits;
+use super::body::{Body, Download, Progress, Upload, UploadError};
 use super::enrich::Outbound;
 use super::respond::Rejection;
+use super::route::RouteSpec;
 use super::streams::{Kind, Right, Socket};
 use crate::access::Permit;
 
@@ -25,8 +27,8 @@ mod upstream;
 pub(super) use answer::frame;
 use tunnel::Tunnel;
 pub(super) use tunnel::UpgradeKey;
-pub(super) use upstream::{Lease, Pool, Upstream};
-pub use upstream::{UpstreamAddress, UpstreamSettings};
+pub(super) use upstream::{Lease, Place, Pool, Upstream, Wire};
+pub use upstream::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
 
 /// The app's answer, and how long the app took to begin it.
 pub(super) struct Forwarded {
@@ -58,33 +60,62 @@ impl Forwarded {
     }
 }
 
+/// What one request may take of the app.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Requests at a time, of all workers.
+    requests: usize,
+    /// Time for the head of the answer.
+    header: Duration,
+    /// Longest silence inside the answer.
+    idle: Duration,
+}
+
+impl Bounds {
+    /// Those of the route, where it has its own.
+    pub(super) fn of(limits: &Limits, upstream: &Upstream, route: &RouteSpec) -> Self {
+        let header = route.header_timeout.unwrap_or(upstream.settings.header_timeout);
+        let idle = route.answer_idle.unwrap_or(limits.answer_idle);
+        Self { requests: limits.upstream_requests, header, idle }
+    }
+}
+
 /// Passes the request on. The permit is spent here: one permit, one request.
 ///
-/// A request that was never written is tried again on a new connection. One that was written on a used connection and
-/// came to nothing is tried again only if it is safe to repeat (RFC 9110 §9.2.2) and has no body.
+/// A request that was never written is tried again on a new connection. One without a body is tried again too if the app
+/// said that it did not look at it (HTTP/2), or if it is safe to repeat (RFC 9110 §9.2.2), was written on a used connection
+/// and came to nothing.
 pub(super) async fn forward(
     upstream: &Upstream,
     outbound: Outbound<'_>,
     head: Parts,
     upload: Upload,
     permit: Permit,
+    bounds: Bounds,
 ) -> Result<Forwarded, Rejection> {
     let started = Instant::now();
+    let place = upstream.admit(bounds.requests).ok_or(Rejection::Overloaded)?;
     let upgrade = outbound.upgrade;
+    let wire = upstream.wire(upgrade.is_some());
     let progress = upload.progress();
-    let repeatable = head.method.is_safe() && upload.is_end_stream();
+    let (is_safe, has_body) = (head.method.is_safe(), !upload.is_end_stream());
     let build = |upload| {
-        let outgoing = Request::from_parts(outbound.parts(&head.method, &head.headers, &permit), upload);
+        let outgoing = Request::from_parts(outbound.parts(&head.method, &head.headers, &permit, &wire), upload);
         match &outbound.interim {
             Some(interim) => interim.listening(outgoing),
             None => outgoing,
         }
     };
-    let sending = exchange(upstream, build(upload), || repeatable.then(|| build(Upload::empty())));
-    let (answer, lease) = until_head(sending, progress.as_deref(), upstream.settings.header_timeout).await?;
+    let again = |refused: bool| (!has_body && (is_safe || refused)).then(|| build(Upload::empty()));
+    let way = Way { upstream, wire: &wire, overdue: started + bounds.header, progress: progress.as_deref() };
+    let sending = way.exchange(build(upload), again);
+    let (answer, lease) = until_head(sending, progress.as_deref(), bounds.header).await?;
     let upstream_duration = started.elapsed();
     if let Some(interim) = &outbound.interim {
         interim.let_pass().await;
+    }
+    if answer.headers().len() > upstream::MAX_ANSWER_FIELDS {
+        return Err(broken("an answer with too many header fields"));
     }
     let personal = permit.principal().is_some();
     let (answer, tunnel) = match (answer.status(), upgrade) {
@@ -93,31 +124,54 @@ pub(super) async fn forward(
             (answer, Some(tunnel))
         }
         (StatusCode::SWITCHING_PROTOCOLS, None) => return Err(broken("101 although no upgrade was asked for")),
-        _ => (answer.map(|incoming| Body::app(incoming, lease, answer::clean_trailers)), None),
+        _ => {
+            let clean = answer::clean_trailers;
+            let body = |incoming| Body::App(Download::new(incoming, lease, place, progress, bounds.idle, clean));
+            (answer.map(body), None)
+        }
     };
     Ok(Forwarded { answer: answer::clean(answer, personal), upstream_duration, tunnel })
 }
 
-/// One request and its answer, with at most one more try.
-async fn exchange(
-    upstream: &Upstream,
-    request: Request<Upload>,
-    again: impl FnOnce() -> Option<Request<Upload>>,
-) -> Result<(Response<Incoming>, Lease), Rejection> {
-    let lease = upstream.lease().await.map_err(|error| unreachable(&error))?;
-    let once_more = match lease.send(request).await {
-        Attempt::Answered(answer, lease) => return Ok((answer, lease)),
-        Attempt::Unsent(request) => *request,
-        Attempt::Failed { error, reused } => {
-            let request = if reused && broke_off(&error) { again() } else { None };
-            request.ok_or_else(|| failed(&error))?
+/// What one exchange goes over.
+struct Way<'a> {
+    upstream: &'a Upstream,
+    wire: &'a Wire,
+    /// When the head of the answer should be there.
+    overdue: Instant,
+    progress: Option<&'a Progress>,
+}
+
+impl Way<'_> {
+    /// One request and its answer, with at most one more try.
+    async fn exchange(
+        &self,
+        request: Request<Upload>,
+        again: impl FnOnce(bool) -> Option<Request<Upload>>,
+    ) -> Result<(Response<Incoming>, Lease), Rejection> {
+        let Self { upstream, wire, overdue, .. } = *self;
+        let lease = upstream.lease(wire, overdue).await.map_err(|error| unreachable(&error))?;
+        let once_more = match lease.send(request).await {
+            Attempt::Answered(answer, lease) => return Ok((answer, lease)),
+            Attempt::Unsent { request, .. } => request,
+            Attempt::Failed { error, reused, refused } => {
+                let request = if refused || (reused && broke_off(&error)) { again(refused) } else { None };
+                request.ok_or_else(|| self.failed(&error))?
+            }
+        };
+        let lease = upstream.lease_another(wire, overdue).await.map_err(|error| unreachable(&error))?;
+        match lease.send(once_more).await {
+            Attempt::Answered(answer, lease) => Ok((answer, lease)),
+            Attempt::Unsent { error, .. } | Attempt::Failed { error, .. } => Err(self.failed(&error)),
         }
-    };
-    let lease = upstream.connect().await.map_err(|error| unreachable(&error))?;
-    match lease.send(once_more).await {
-        Attempt::Answered(answer, lease) => Ok((answer, lease)),
-        Attempt::Unsent(_) => Err(broken("the app closes connections before a request can be sent")),
-        Attempt::Failed { error, .. } => Err(failed(&error)),
+    }
+
+    /// Finds whose fault it was: the caller's body can break a request as well as the app can.
+    fn failed(&self, error: &hyper::Error) -> Rejection {
+        match self.progress.and_then(Progress::fault) {
+            Some(fault) => upload_rejection(fault),
+            None => Rejection::UpstreamUnavailable(with_causes(error)),
+        }
     }
 }
 
@@ -148,24 +202,22 @@ fn io_error(error: &hyper::Error) -> Option<&io::Error> {
     error.source().and_then(|source| source.downcast_ref())
 }
 
-/// Finds whose fault it was: the caller's body can break a request as well as the app can.
-fn failed(error: &hyper::Error) -> Rejection {
+fn with_causes(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        if cause.is::<UploadError>() {
-            return upload_rejection(cause);
-        }
+        text = format!("{text}: {cause}");
         source = cause.source();
     }
-    Rejection::UpstreamUnavailable(error.to_string())
+    text
 }
 
 /// What a caller is told whose body did not come as it should.
-pub(super) fn upload_rejection(error: &(dyn Error + 'static)) -> Rejection {
-    match error.downcast_ref() {
-        Some(UploadError::TooLarge) => Rejection::BodyTooLarge,
-        Some(UploadError::TooSlow) => Rejection::RequestTimeout,
-        Some(UploadError::Broken(_)) | None => Rejection::MalformedRequest("the body broke off or was malformed"),
+pub(super) fn upload_rejection(error: &UploadError) -> Rejection {
+    match error {
+        UploadError::TooLarge => Rejection::BodyTooLarge,
+        UploadError::TooSlow => Rejection::RequestTimeout,
+        UploadError::Broken(_) => Rejection::MalformedRequest("the body broke off or was malformed"),
     }
 }
 

@@ -23,6 +23,10 @@ pub struct Limits {
     pub body_min_rate: u64,
     /// Longest time that the caller may take nothing of an answer.
     pub send_idle: Duration,
+    /// Longest silence inside an answer of the app.
+    pub answer_idle: Duration,
+    /// Requests that the app has at a time.
+    pub upstream_requests: usize,
     /// Idle time of a connection between two requests.
     pub keep_alive: Duration,
     /// Open connections in all.
@@ -50,6 +54,8 @@ impl Default for Limits {
             body_idle: Duration::from_secs(30),
             body_min_rate: 1024,
             send_idle: Duration::from_secs(60),
+            answer_idle: Duration::from_secs(15 * 60),
+            upstream_requests: 10_000,
             keep_alive: Duration::from_secs(60),
             connections_total: 20_000,
             connections_per_address: 200,

@@ -1,6 +1,7 @@
 //! What is in force: one snapshot for all workers, replaced as a whole, so that no request sees half of two configurations.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,7 +25,11 @@ use crate::session::Sessions;
 
 /// The snapshot that requests are served with. Whoever holds a clone sees every replacement.
 #[derive(Clone)]
-pub struct Live(Arc<ArcSwap<Snapshot>>);
+pub struct Live {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Requests that the app has, of all workers.
+    requests: Arc<AtomicUsize>,
+}
 
 /// One worker's view: the snapshot that everybody has, and connections to the app that are its own.
 #[derive(Clone)]
@@ -65,16 +70,17 @@ impl Live {
     /// The first snapshot, of generation 1. `drain` says how far a stop has gone.
     pub fn new(settings: GatewaySettings, drain: watch::Receiver<Drain>) -> Self {
         let ids = Arc::new(RequestIds::new(settings.request_id_prefix));
-        Self(Arc::new_cyclic(|live| {
+        let snapshot = Arc::new_cyclic(|live| {
             let streams = Arc::new(Streams::new(live.clone(), drain));
             ArcSwap::from_pointee(Snapshot::new(settings, 1, ids, streams))
-        }))
+        });
+        Self { snapshot, requests: Arc::default() }
     }
 
     /// Puts another configuration in force, from the next request of every connection on; returns its generation. Counts that
     /// the new one does not change go on.
     pub fn replace(&self, settings: GatewaySettings) -> u64 {
-        let before = self.0.load_full();
+        let before = self.snapshot.load_full();
         let (ids, streams) = (Arc::clone(&before.request_ids), Arc::clone(&before.streams));
         let mut next = Snapshot::new(settings, before.generation + 1, ids, streams);
         if next.upstream == before.upstream {
@@ -84,26 +90,26 @@ impl Live {
             next.limiter = Arc::clone(&before.limiter);
         }
         let generation = next.generation;
-        self.0.store(Arc::new(next));
+        self.snapshot.store(Arc::new(next));
         before.streams.replaced(generation);
         generation
     }
 
     /// How many configurations have been in force, this one included.
     pub fn generation(&self) -> u64 {
-        self.0.load().generation
+        self.snapshot.load().generation
     }
 
     /// A view with connections of its own.
     pub fn worker(&self) -> Worker {
-        Worker { live: self.clone(), pool: Pool::default() }
+        Worker { live: self.clone(), pool: Pool::new(Arc::clone(&self.requests)) }
     }
 }
 
 impl Worker {
     /// What a request that begins now is served with. Costs two reference counts, as a clone of a fixed gateway would.
     pub(super) fn gateway(&self) -> Gateway {
-        let snapshot = self.live.0.load_full();
+        let snapshot = self.live.snapshot.load_full();
         let upstream = Upstream::new(Arc::clone(&snapshot.upstream), snapshot.upstream_generation, self.pool.clone());
         Gateway { snapshot, upstream }
     }

@@ -62,11 +62,7 @@ pub(super) enum Rejection {
     HostUnavailable,
     /// A permission source cannot be asked.
     PermissionsUnavailable(String),
-    /// We have too much to do.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a promised code; connections over the limit are closed unanswered")
-    )]
+    /// The app has as many requests as it may have.
     Overloaded,
     /// The app did not answer in time.
     UpstreamTimeout,

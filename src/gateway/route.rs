@@ -5,6 +5,7 @@
 //! at load, not a surprise at run time.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri, header};
@@ -52,6 +53,10 @@ pub struct RouteSpec {
     pub ignore_host_token: bool,
     /// Body limit of this route, in bytes, instead of the general one.
     pub request_body: Option<u64>,
+    /// Time for the head of the answer, instead of the general one.
+    pub header_timeout: Option<Duration>,
+    /// Longest silence inside the answer, instead of the general one.
+    pub answer_idle: Option<Duration>,
 }
 
 /// The most bytes of a canonical target, which can be three times as long as what came. The HTTP library sends no more than

@@ -44,7 +44,7 @@ impl Sealer {
         let key = |(id, secret): &(String, Secret)| {
             let fits = (1..=32).contains(&id.len());
             let cipher = Xaes256Gcm::new_from_slice(secret.expose()).ok().filter(|_| fits);
-            let key = cipher.map(|cipher| Key { id: id.clone(), cipher, mark: KeyMark::of(secret, origin) });
+            let key = cipher.map(|cipher| Key { id: id.clone(), cipher, mark: KeyMark::of(id, secret, origin) });
             key.ok_or_else(|| KeyError::Unfit(id.clone()))
         };
         let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
@@ -100,9 +100,10 @@ impl Sealer {
 }
 
 impl KeyMark {
-    fn of(secret: &Secret, origin: &Origin) -> Self {
+    fn of(id: &str, secret: &Secret, origin: &Origin) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        for part in [b"vestibule key mark v1", secret.expose(), origin.as_str().as_bytes()] {
+        // No id holds a NUL, and the secret has 32 bytes.
+        for part in [b"vestibule key mark v1\0", id.as_bytes(), b"\0", secret.expose(), origin.as_str().as_bytes()] {
             context.update(part);
         }
         let mut mark = [0; 8];

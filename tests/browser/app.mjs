@@ -106,12 +106,30 @@ export async function refusals(harbor) {
   });
 }
 
+/** Opens a WebSocket and an event stream in the frame, and says how they stand whenever it is asked. */
+async function holdOpen(harbor) {
+  await harbor.frame.evaluate(async () => {
+    const socket = new WebSocket(`ws://${location.host}/projects/apollo/live`);
+    const events = new EventSource("/projects/apollo/events");
+    window.held = { events, closed: "open" };
+    socket.onclose = ({ code, reason }) => {
+      window.held.closed = `${code} ${reason}`;
+    };
+    await Promise.all([socket, events].map((one) => new Promise((resolve) => one.addEventListener("open", resolve))));
+  });
+  return () => harbor.frame.evaluate(() => `${window.held.closed}, ${window.held.events.readyState}`);
+}
+
 export async function revoking(harbor) {
+  const held = await holdOpen(harbor);
   await check("a revoked grant: the very next request is 403", async () => {
     await harbor.press("revoke");
     const shown = await until(async () => matches(await harbor.output(), /^403 forbidden/));
     return shown === true ? harbor.sees("permission", /^bad: Permission projects:read on apollo not held/) : shown;
   });
+  await check("what was open ends: the WebSocket with 4403, the event stream after one more attempt", () =>
+    until(async () => is(await held(), "4403 forbidden, 2")),
+  );
   await check("the session lives on: the list of projects still opens", async () => {
     await harbor.app.locator("header a").click();
     return until(async () => is(await harbor.app.locator("#kind").textContent(), "client"));

@@ -230,3 +230,27 @@ fn a_stream_goes_on_with_the_session_that_takes_the_place_of_its_own() {
     log_out(&gateway, &renewed);
     assert_eq!(closed(&mut socket).0, 4401);
 }
+
+// WSK-07
+#[test]
+fn a_reload_ends_what_the_new_configuration_does_not_allow_and_nothing_else() {
+    let app = SocketApp::start();
+    let gateway = Setup::before(&app.url()).start();
+    let cookie = gateway.sign_in(&Token::client());
+    let open = |path: &str| open(&gateway.host(), path, &cookie);
+    let mut other = open("/open/live");
+    for (old, new, path, code) in [
+        ("project = \"zeus\"", "project = \"hera\"", "/projects/zeus/live", 4403),
+        ("path = \"/projects/{project}/**\"", "path = \"/plans/{project}/**\"", "/projects/apollo/live", 4403),
+    ] {
+        let mut socket = open(path);
+        gateway.edit(old, new);
+        gateway.signal("-HUP");
+        assert_eq!(closed(&mut socket).0, code, "{old}");
+        assert_eq!(said(&mut other, new).expect("an echo"), Message::text(new));
+    }
+    gateway.edit("id = \"k1\"", "id = \"k2\"");
+    gateway.signal("-HUP");
+    assert_eq!(closed(&mut other).0, 4401, "the key that the session was sealed with is gone");
+    assert_eq!(gateway.own("GET", "/open", &cookie).code(), "session_missing");
+}

@@ -35,16 +35,28 @@ fn is_example(path: &str) -> bool {
     path.contains("[]") || path.starts_with("roles.*")
 }
 
+/// With the files that the reference file names.
+fn folder_of_certificates() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    for (name, text) in [("ca.pem", &certificate), ("client.crt", &certificate), ("client.key", &key)] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    }
+    folder
+}
+
 #[test]
 fn the_reference_file_has_every_key_once_uncommented_and_is_valid() {
     let all = uncommented(&text("config/vestibule.toml"));
-    let folder = tempfile::tempdir().expect("a folder");
-    let made = rcgen::generate_simple_self_signed(vec!["platform.example.com".into()]).expect("a certificate");
-    std::fs::write(folder.path().join("platform-ca.pem"), made.cert.pem()).expect("a file");
-    // Its default source is one that has no address.
+    let folder = folder_of_certificates();
+    // Keys of TLS to the app are for an app behind it, and those of a permission source for one that has an address.
+    let with_tls = all.replace("url = \"http://127.0.0.1", "url = \"https://127.0.0.1");
     let environment = environment(&[("VESTIBULE__PERMISSIONS__SOURCE", "[\"config\", \"http\"]")]);
-    let config =
-        parse(&all, &folder.path().join("v.toml"), &environment).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = parse(&with_tls, &folder.path().join("v.toml"), &environment).expect("a good file");
     assert_eq!(config.warnings, Vec::<String>::new());
     let known: BTreeSet<_> = KEYS.iter().map(|key| key.path.to_owned()).collect();
     assert_eq!(paths(&all), known);

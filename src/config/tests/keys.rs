@@ -9,7 +9,7 @@ use crate::config::schema::{KEYS, Key};
 const OTHERWISE: &[(&str, &str)] = &[
     ("server.listen", "\"127.0.0.1:8081\""),
     ("server.trusted_proxies", "[\"10.0.0.0/8\"]"),
-    ("upstream.protocol", "\"h2\""),
+    ("upstream.protocol", "\"h2c\""),
     ("hosts.*.confirm", "\"offline\""),
     ("hosts.*.api_url", "\"https://api.example.com\""),
     ("hosts.*.origins", "[\"https://portal.example.com\"]"),

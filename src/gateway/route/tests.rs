@@ -20,6 +20,8 @@ fn spec(path: &str, methods: &[Method], access: Access) -> RouteSpec {
         project,
         ignore_host_token: false,
         request_body: None,
+        header_timeout: None,
+        answer_idle: None,
     }
 }
 

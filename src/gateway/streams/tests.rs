@@ -13,7 +13,7 @@ use crate::audit::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::gateway::{
     GatewaySettings, IdentityHeaders, Limits, Live, PathPattern, ProjectSource, RouteSpec, Routes, UpstreamAddress,
-    UpstreamSettings,
+    UpstreamProtocol, UpstreamSettings,
 };
 use crate::grants::{Change, ConfigGrant, ConfigGrants, GrantLookup, GrantSettings, OnOutage};
 use crate::hosts::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof, supposed};
@@ -177,6 +177,8 @@ fn settings_of(
         project: ProjectSource::None,
         ignore_host_token: false,
         request_body: None,
+        header_timeout: None,
+        answer_idle: None,
     };
     let assertions = AssertionSettings {
         keys: Vec::new(),
@@ -199,6 +201,8 @@ fn settings_of(
         assertions: Arc::new(Assertions::new(assertions).expect("a key is made")),
         upstream: UpstreamSettings {
             address: UpstreamAddress::Tcp("127.0.0.1:1".into()),
+            protocol: UpstreamProtocol::Http1,
+            tls: None,
             path_prefix: String::new(),
             connect_timeout: Duration::from_secs(1),
             header_timeout: Duration::from_secs(1),

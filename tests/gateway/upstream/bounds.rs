@@ -1,0 +1,223 @@
+//! What an app may take, and what it may do to us.
+
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt as _;
+
+use super::{before_http2, with_upstream};
+use crate::gateway::forward::memory;
+use crate::support::{Answer, App, Setup, Upstream, answer_with, connect, read_to_end, request};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+#[test]
+fn an_app_that_has_as_many_requests_as_it_may_have_is_503_until_it_has_fewer() {
+    let (held, release) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+    let (count, go) = (Arc::clone(&held), Arc::clone(&release));
+    let upstream = Upstream::scripted(move |_, stream| {
+        // One waits for its head, the other has begun: both count.
+        let begins = count.fetch_add(1, Ordering::SeqCst) == 0;
+        if begins {
+            answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+        }
+        while !go.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        answer_with(stream, if begins { "ok" } else { OK })
+    });
+    let gateway = Setup::new(&upstream).and("\n[limits]\nupstream_requests = 2\n").start();
+    thread::scope(|scope| {
+        let two: Vec<_> = (0..2).map(|_| scope.spawn(|| gateway.ask("GET", "/public/x", &[]))).collect();
+        upstream.wait_for(2);
+        for _ in 0..10 {
+            let answer = gateway.ask("GET", "/public/x", &[]);
+            assert_eq!((answer.status, answer.code(), answer.header("retry-after")), (503, "overloaded", "5"));
+        }
+        assert_eq!(gateway.ask("GET", "/.vestibule/jwks.json", &[]).status, 200, "what is ours is answered");
+        release.store(true, Ordering::SeqCst);
+        assert!(two.into_iter().all(|one| one.join().expect("no panic").text() == "ok"));
+    });
+    assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 200);
+    assert_eq!(held.load(Ordering::SeqCst), 3, "the app saw none of the others");
+}
+
+// UPS-04
+#[test]
+fn an_answer_that_falls_silent_is_broken_off_on_both_sides() {
+    let closed = Arc::<AtomicUsize>::default();
+    let noticed = Arc::clone(&closed);
+    let upstream = Upstream::scripted(move |_, stream| {
+        answer_with(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for _ in 0..3 {
+            answer_with(stream, "2\r\nab\r\n");
+            thread::sleep(Duration::from_millis(200));
+        }
+        if matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)) {
+            noticed.fetch_add(1, Ordering::SeqCst);
+        }
+        false
+    });
+    let slow = "\n[[routes]]\npath = \"/slow\"\naccess = \"public\"\nanswer_idle = \"1500ms\"\n";
+    let gateway = Setup::new(&upstream).and(&format!("{slow}[limits]\nanswer_idle = \"500ms\"\n")).start();
+    for (target, least) in [("/public/x", 900), ("/slow", 1900)] {
+        let started = Instant::now();
+        let answer = gateway.ask("GET", target, &[]);
+        let took = started.elapsed();
+        assert_eq!((answer.status, answer.text().as_str(), answer.broken), (200, "ababab", true), "{target}");
+        assert!(took > Duration::from_millis(least) && took < Duration::from_secs(5), "{target}: {took:?}");
+    }
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(closed.load(Ordering::SeqCst), 2, "the app's side is let go");
+    assert!(gateway.output().contains("silent for longer than answer_idle"));
+}
+
+#[test]
+fn an_answer_may_be_silent_while_its_request_comes_in() {
+    let app = App::start(|request| async move {
+        // The head of the answer is there at once, its body when that of the request has ended.
+        let mut body = request.into_body();
+        let ended = async move {
+            while let Some(Ok(_)) = body.frame().await {}
+            Ok::<_, std::convert::Infallible>(http_body::Frame::data(bytes::Bytes::from("ok")))
+        };
+        http::Response::new(http_body_util::StreamBody::new(futures_util::stream::once(ended)).boxed())
+    });
+    let gateway = before_http2(app.address).and("\n[limits]\nanswer_idle = \"500ms\"\n").start();
+    let mut stream = connect(gateway.address);
+    let head = request("POST", "/public/x", &gateway.host(), &["Content-Length: 10"], b"");
+    stream.write_all(&head).expect("sent");
+    for _ in 0..10 {
+        thread::sleep(Duration::from_millis(200));
+        stream.write_all(b"x").expect("sent");
+    }
+    let answer = Answer::read(&read_to_end(&mut stream));
+    assert_eq!((answer.text().as_str(), answer.broken), ("ok", false));
+}
+
+// UPS-04
+#[test]
+fn a_route_has_a_time_of_its_own_for_the_head() {
+    let upstream = Upstream::scripted(|_, stream| {
+        thread::sleep(Duration::from_millis(800));
+        answer_with(stream, OK)
+    });
+    let slow = "\n[[routes]]\npath = \"/slow\"\naccess = \"public\"\nheader_timeout = \"5s\"\n";
+    let gateway = with_upstream(Setup::new(&upstream), "header_timeout = \"300ms\"").and(slow).start();
+    assert_eq!(gateway.ask("GET", "/public/x", &[]).code(), "upstream_timeout");
+    assert_eq!(gateway.ask("GET", "/slow", &[]).text(), "ok");
+}
+
+// UPS-07
+#[test]
+fn a_head_that_is_too_large_is_502_and_memory_stays() {
+    let upstream = Upstream::scripted(|seen, stream| {
+        let fields = match seen.line().split(' ').nth(1) {
+            Some("/public/large") => format!("a: {}\r\n", "x".repeat(1 << 20)),
+            Some("/public/many") => "a: b\r\n".repeat(10_000),
+            _ => "a: b\r\n".repeat(190),
+        };
+        answer_with(stream, &format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nok"))
+    });
+    let gateway = Setup::new(&upstream).start();
+    assert_eq!(gateway.ask("GET", "/public/fit", &[]).text(), "ok");
+    let before = memory(gateway.pid());
+    for target in ["/public/large", "/public/many"].repeat(5) {
+        let answer = gateway.ask("GET", target, &[]);
+        assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"), "{target}");
+    }
+    let grown = memory(gateway.pid()).saturating_sub(before);
+    assert!(grown < 8 << 10, "{grown} KiB");
+}
+
+/// The app ends every connection that serves nothing, again and again, as one does that is replaced by a new version.
+// UPS-13
+#[test]
+fn an_app_that_restarts_under_load_fails_only_what_it_had_begun() {
+    let (restarts, cut) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let (now, lost) = (Arc::clone(&restarts), Arc::clone(&cut));
+    let posts = Arc::<AtomicUsize>::default();
+    let posted = Arc::clone(&posts);
+    let upstream = Upstream::scripted(move |seen, stream| {
+        let version = now.load(Ordering::SeqCst);
+        if seen.line().starts_with("POST") {
+            posted.fetch_add(1, Ordering::SeqCst);
+        }
+        thread::sleep(Duration::from_millis(2));
+        if now.load(Ordering::SeqCst) != version {
+            // In the middle of a request: it is lost with its connection.
+            lost.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.shutdown(Shutdown::Both);
+            return false;
+        }
+        let answered = answer_with(stream, OK);
+        // The connections that are idle at a restart close too.
+        let ends = seen.before % 7 == 6;
+        if ends {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        answered && !ends
+    });
+    let gateway = Setup::new(&upstream).start();
+    let done = AtomicBool::new(false);
+    let (failed, sent) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for method in ["GET", "GET", "POST", "POST"] {
+            let (gateway, done, failed, sent) = (&gateway, &done, &failed, &sent);
+            scope.spawn(move || {
+                while !done.load(Ordering::SeqCst) {
+                    let body: &[u8] = if method == "POST" { b"once" } else { b"" };
+                    let answer = gateway.send(method, "/public/x", &[], body);
+                    assert!(matches!(answer.status, 200 | 502), "{answer:?}");
+                    failed.fetch_add(usize::from(answer.status == 502), Ordering::SeqCst);
+                    sent.fetch_add(usize::from(method == "POST"), Ordering::SeqCst);
+                }
+            });
+        }
+        for _ in 0..20 {
+            thread::sleep(Duration::from_millis(100));
+            restarts.fetch_add(1, Ordering::SeqCst);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    let (failed, cut) = (failed.load(Ordering::SeqCst), cut.load(Ordering::SeqCst));
+    // Four at a time, and a POST on a connection that closes in that moment.
+    assert!(failed <= cut + 20, "{failed} failed, {cut} were cut");
+    assert!(posts.load(Ordering::SeqCst) <= sent.load(Ordering::SeqCst), "no POST is sent twice");
+}
+
+/// 64 MiB of zeros as gzip: one zero, and "the same 258 times more" again and again (RFC 1951 §3.2.6).
+fn gzip_bomb() -> Vec<u8> {
+    let zero = "00110000";
+    let again = ["11000101", "00000"].concat().repeat((64 << 20) / 258);
+    // Last block, fixed codes; then the end of the block.
+    let bits = ["110", zero, &again, "0000000"].concat();
+    let byte = |bits: &[u8]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
+    let packed: Vec<u8> = bits.as_bytes().chunks(8).map(byte).collect();
+    // A reader would find out about the missing check sum only after it had all of it.
+    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &packed].concat()
+}
+
+// UPS-15
+#[test]
+fn a_compressed_answer_passes_as_it_is() {
+    let bomb = gzip_bomb();
+    let sent = bomb.clone();
+    let upstream = Upstream::scripted(move |_, stream| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\nContent-Length";
+        answer_with(stream, &format!("{head}: {}\r\n\r\n", sent.len())) && stream.write_all(&sent).is_ok()
+    });
+    let gateway = Setup::new(&upstream).start();
+    gateway.ask("GET", "/nowhere", &[]);
+    let before = memory(gateway.pid());
+    let answer = gateway.ask("GET", "/public/x", &["Accept-Encoding: gzip"]);
+    assert_eq!(answer.header("content-encoding"), "gzip");
+    assert!(answer.body == bomb, "{} bytes of {}", answer.body.len(), bomb.len());
+    assert_eq!(upstream.last().value("accept-encoding"), "gzip");
+    let grown = memory(gateway.pid()).saturating_sub(before);
+    assert!(grown < 8 << 10, "{grown} KiB");
+}
