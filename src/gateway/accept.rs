@@ -186,8 +186,10 @@ where
 {
     let mut serving = pin!(serving);
     tokio::select! {
-        result = &mut serving => return result,
+        // In this order: whoever comes after the announcement must not get an answer without it.
+        biased;
         () = reached(drain, Drain::Announced) => activity.ends_with_the_next_answer(),
+        result = &mut serving => return result,
     }
     tokio::select! {
         result = &mut serving => result,
