@@ -219,9 +219,11 @@ where
 {
     let mut serving = pin!(serving);
     tokio::select! {
-        result = &mut serving => return result,
+        // In this order: whoever comes after the announcement must not get an answer without it.
+        biased;
         () = reached(drain, Drain::Announced) => {}
         () = tokio::time::sleep(age) => {}
+        result = &mut serving => return result,
     }
     activity.ends_with_the_next_answer();
     tokio::select! {
