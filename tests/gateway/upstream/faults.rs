@@ -251,3 +251,39 @@ fn an_app_that_closes_every_connection_at_once_is_502_and_is_not_stormed() {
     }
     assert!(app.connections() <= 40, "{} connections", app.connections());
 }
+
+#[test]
+fn what_the_app_may_have_looked_at_is_not_sent_again() {
+    let failures: [(&str, bool, Script); 5] = [
+        ("leave that counts the request", true, |wire, stream| wire.go_away(stream, NO_ERROR)),
+        ("a broken connection", true, |wire, stream| wire.go_away(stream, INTERNAL_ERROR)),
+        ("nothing", true, |_, _| {}),
+        ("a reset", false, |wire, stream| wire.reset(stream, INTERNAL_ERROR)),
+        ("a cancelled stream", false, |wire, stream| wire.reset(stream, CANCEL)),
+    ];
+    for (name, closes, fail) in failures {
+        let asked = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&asked);
+        // The first request of a connection is answered, so that it is one that has been used.
+        let app = FrameApp::start(move |wire| {
+            let Some(first) = wire.request() else { return };
+            wire.answer(first);
+            while let Some(stream) = wire.request() {
+                count.fetch_add(1, Ordering::SeqCst);
+                fail(wire, stream);
+                if closes {
+                    return thread::sleep(Duration::from_millis(50));
+                }
+            }
+        });
+        let gateway = before_http2(app.address).start();
+        let mut failed = 0;
+        for method in ["POST", "DELETE"].repeat(8) {
+            let answer = gateway.ask(method, "/public/x", &[]);
+            assert!(matches!(answer.status, 200 | 502), "{name}: {answer:?}");
+            failed += usize::from(answer.status == 502);
+        }
+        assert!(failed > 4, "{name}: {failed} failed");
+        assert_eq!(asked.load(Ordering::SeqCst), failed, "{name}: one try for each");
+    }
+}
