@@ -113,6 +113,7 @@ impl Stage {
             negative_ttl: Duration::from_secs(3600),
             capacity: 100_000,
             on_outage: OnOutage::Deny,
+            clock: Clock::system(),
         }));
         let (drain, draining) = watch::channel(Drain::Serving);
         let live = Live::new(settings_of(&host, &sessions, &grants, "/files/**"), draining);
