@@ -102,7 +102,7 @@ pub fn start(config: Config, options: Options) -> anyhow::Result<Running> {
         health: beside.health,
         in_force,
         drain,
-        limits: config.limits,
+        limits: parts::limits(config.limits),
         workers,
         beside: beside.tasks,
     })

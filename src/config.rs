@@ -30,6 +30,7 @@ mod reader;
 mod routes;
 #[cfg(test)]
 mod schema;
+mod tls;
 mod units;
 mod upstream;
 mod values;
@@ -105,6 +106,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// Whether another process of ours may listen on the same address.
     pub reuse_port: bool,
+    /// What callers are shown; without it they come in the clear.
+    pub tls: Option<crate::tls::Identity>,
 }
 
 /// One `[hosts.NAME]`.

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use rustls::ServerConfig;
 
 mod accept;
 mod authenticate;
@@ -56,7 +57,7 @@ use crate::telemetry;
 pub use accept::{Connections, Drain, serve};
 pub use enrich::IdentityHeaders;
 pub use forward::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
-pub use limits::Limits;
+pub use limits::{Http2Limits, Limits};
 pub use live::{Live, Worker};
 pub use route::{
     KNOWN_METHODS, NoRoute, PathPattern, PatternError, ProjectSource, RouteMatch, RouteProblem, RouteSpec, Routes,
@@ -71,6 +72,8 @@ pub struct GatewaySettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Bounds.
     pub limits: Limits,
+    /// What callers are shown; without it they come in the clear.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Who proves tokens.
     pub hosts: Vec<Arc<dyn HostPlatform>>,
     /// Sealed cookies.
@@ -116,14 +119,14 @@ impl std::ops::Deref for Gateway {
 
 impl Gateway {
     /// Answers one request. Never fails: a refusal is an answer, and every answer is recorded. `interim` is where interim
-    /// answers can be sent; callers of HTTP/1.0 know none.
-    async fn handle(&self, request: Request<Incoming>, socket: IpAddr, interim: Interim) -> Response<Body> {
+    /// answers can be sent, if they can.
+    async fn handle(&self, request: Request<Incoming>, socket: IpAddr, interim: Option<Interim>) -> Response<Body> {
         let (head, incoming) = request.into_parts();
-        let interim = (head.version >= Version::HTTP_11).then_some(interim);
         let as_page = is_navigation(&head);
         let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);
         let mut exchange = Exchange::new(peer, &head, &self.request_ids);
-        let body_pending = !http_body::Body::is_end_stream(&incoming);
+        // What is left of a body must not be read as the next request. HTTP/2 ends the stream alone.
+        let closes = !http_body::Body::is_end_stream(&incoming) && head.version < Version::HTTP_2;
         // A panic is a fault of ours and a no to the caller; what it left behind in `exchange` is only written down.
         let passing = AssertUnwindSafe(self.pass(head, incoming, interim, &mut exchange)).catch_unwind();
         let result = passing.await.unwrap_or(Err(Rejection::InternalError("a panic, see standard error")));
@@ -136,8 +139,7 @@ impl Gateway {
             for cookie in exchange.take_cookies() {
                 headers.append(header::SET_COOKIE, cookie);
             }
-        } else if body_pending {
-            // What is left of the body must not be read as the next request.
+        } else if closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         forward::frame(headers, exchange.ancestors().as_deref().unwrap_or(&self.frame_sources));

@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::{FormatEvent, SubscriberBuilder};
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::audit::RequestRecord;
+use crate::clock::Timestamp;
 
 mod clock;
 mod json;
@@ -109,6 +110,7 @@ impl Metrics {
 }
 
 fn describe() {
+    describe_gauge!("vestibule_tls_not_after_seconds", "End of the certificate, in seconds of Unix time.");
     describe_counter!("vestibule_http_requests_total", "Requests by route, method, status and outcome.");
     describe_histogram!("vestibule_http_request_duration_seconds", "Time from a request's head to its answer's head.");
     describe_histogram!("vestibule_overhead_seconds", "The part of that time which the gateway spent itself.");
@@ -120,6 +122,12 @@ fn describe() {
     describe_counter!("vestibule_host_tokens_total", "Host tokens by result.");
     describe_counter!("vestibule_config_reloads_total", "Reloads of the configuration by result.");
     describe_gauge!("vestibule_config_generation", "How many configurations have been in force.");
+}
+
+/// When the certificate that callers are shown ends. Seconds of Unix time are exact in a float for longer than any certificate.
+pub fn certificate_ends(at: Timestamp) {
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    gauge!("vestibule_tls_not_after_seconds").set(at.as_secs() as f64);
 }
 
 /// Counts one request. Labels are names of routes and codes, never of people.

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::verify_server_name;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
@@ -72,6 +74,12 @@ impl Identity {
         });
         let ends = ends.collect::<Result<Vec<_>, TlsError>>()?;
         ends.into_iter().min().ok_or(TlsError::NoCertificate)
+    }
+
+    /// Whether the server's own certificate names this host, or address without brackets.
+    pub fn covers(&self, host: &str) -> bool {
+        let (Some(leaf), Ok(name)) = (self.chain.first(), ServerName::try_from(host)) else { return false };
+        ParsedCertificate::try_from(leaf).is_ok_and(|leaf| verify_server_name(&leaf, &name).is_ok())
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -164,6 +172,20 @@ mod tests {
         let identity = Identity::from_pem((soon + &later).as_bytes(), Secret::new(key.serialize_pem()));
         let end = identity.and_then(|identity| identity.not_after()).expect("an end");
         assert_eq!(end.to_rfc3339(), "2031-05-06T00:00:00.000Z");
+    }
+
+    #[test]
+    fn an_identity_covers_the_hosts_of_its_certificate() {
+        let names = ["app.example.com", "*.apps.example.com", "127.0.0.1", "::1"].map(String::from);
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let key = Secret::new(made.signing_key.serialize_pem());
+        let identity = Identity::from_pem(made.cert.pem().as_bytes(), key).expect("an identity");
+        for host in ["app.example.com", "APP.example.com", "one.apps.example.com", "127.0.0.1", "::1"] {
+            assert!(identity.covers(host), "{host}");
+        }
+        for host in ["example.com", "a.b.apps.example.com", "127.0.0.2", "", "[::1]"] {
+            assert!(!identity.covers(host), "{host}");
+        }
     }
 
     #[test]

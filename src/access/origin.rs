@@ -45,6 +45,12 @@ impl Origin {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
     }
 
+    /// The host alone; an IPv6 address without brackets.
+    pub fn host(&self) -> &str {
+        let host = split_port(self.authority()).map_or("", |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// Whether it names this machine: nobody else can listen there, and browsers trust it as they trust https.
     pub fn is_loopback(&self) -> bool {
         split_port(self.authority()).is_ok_and(|(host, _)| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))

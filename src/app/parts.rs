@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::{Resource, getrlimit};
+use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
 use crate::access::HostName;
@@ -11,15 +13,20 @@ use crate::assertion::{AssertionSettings, Assertions};
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, HostSettings, PermissionSource};
-use crate::gateway::{GatewaySettings, canonical_project};
+use crate::gateway::{GatewaySettings, Limits, canonical_project};
 use crate::grants::{ConfigGrants, GrantLookup, GrantSettings, GrantSource, HttpGrants};
 use crate::hosts::HostPlatform;
 use crate::hosts::assembly::{Assembly, AssemblySettings};
 use crate::secret::Secret;
 use crate::session::{SessionSettings, Sessions};
+use crate::telemetry;
+use crate::tls::{self, Identity};
 
 /// When a host that did not answer at start is looked at again. A day of that is 144 questions.
 const PROBE_AGAIN: Duration = Duration::from_mins(10);
+
+/// A certificate that ends sooner is spoken of: it should have been renewed by now.
+const CERTIFICATE_ENDS_SOON: Duration = Duration::from_hours(14 * 24);
 
 /// The parts of a gateway, before any socket is opened.
 pub(super) struct Parts {
@@ -29,6 +36,8 @@ pub(super) struct Parts {
     pub(super) http_grants: Option<Arc<HttpGrants>>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) assertions: Arc<Assertions>,
+    /// What callers are shown, and the settings made of it.
+    tls: Option<(Identity, Arc<ServerConfig>)>,
     pub(super) drain: DrainTimes,
     /// What the admin API asks for, if there is one.
     pub(super) admin_token: Option<Secret>,
@@ -75,6 +84,7 @@ impl Parts {
             http_grants,
             sessions: Arc::new(sessions(config, clock, before)?),
             assertions: Arc::new(assertions(config, clock, before)?),
+            tls: config.server.tls.as_ref().map(|identity| shown(identity, clock, before)).transpose()?,
             drain: DrainTimes { announce: config.server.drain_delay, finish: config.server.drain },
             admin_token: config.admin.as_ref().map(|admin| admin.token.clone()),
         })
@@ -105,7 +115,8 @@ impl Parts {
         Ok(GatewaySettings {
             public: config.server.public_url.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
-            limits: config.limits.clone(),
+            limits: limits(config.limits.clone()),
+            tls: self.tls.as_ref().map(|(_, settings)| Arc::clone(settings)),
             hosts: self.hosts().collect(),
             sessions: Arc::clone(&self.sessions),
             grants: Arc::clone(&self.grants),
@@ -121,6 +132,14 @@ impl Parts {
             request_id_prefix,
         })
     }
+}
+
+/// Those of the configuration, with no more connections than half of the files that there may be. The others are for the app,
+/// the hosts' APIs, the probes and the log, which must not wait for a caller to go.
+pub(super) fn limits(limits: Limits) -> Limits {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = usize::try_from(files / 2).unwrap_or(usize::MAX);
+    Limits { connections_total: limits.connections_total.min(most), ..limits }
 }
 
 /// The platform that is asked, if one is. It goes on with what it knew if it is asked as before: a reload ends what is cached,
@@ -160,6 +179,23 @@ fn assembly(settings: &AssemblySettings, clock: &Clock, old: Option<&Assembly>) 
         Some(old) => Assembly::after(old, settings.clone()),
     };
     Ok(Host::Assembly(Arc::new(made.with_context(|| format!("[hosts.{}]", settings.name))?)))
+}
+
+/// The server's side of TLS; of an identity that was shown before it stays, and with it the tickets that callers hold.
+/// Everybody learns in time when the certificate ends: nothing else here ends by itself.
+fn shown(identity: &Identity, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<(Identity, Arc<ServerConfig>)> {
+    let end = identity.not_after().context("[server] tls")?;
+    telemetry::certificate_ends(end);
+    let left = end.since(clock.now());
+    if left < CERTIFICATE_ENDS_SOON {
+        let days = left.as_secs() / 86400;
+        tracing::warn!(event = "tls", not_after = end.to_rfc3339(), days, "the certificate has ended, or ends soon");
+    }
+    if let Some(known) = before.and_then(|before| before.tls.as_ref()).filter(|(known, _)| known == identity) {
+        return Ok(known.clone());
+    }
+    let settings = tls::server(identity, &[tls::H2, tls::HTTP_11]).context("[server] tls")?;
+    Ok((identity.clone(), settings))
 }
 
 fn sessions(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Sessions> {

@@ -51,7 +51,7 @@ fn allow_open_files(connections: usize) {
             event = "start",
             allowed,
             wanted,
-            "this process may have fewer open files than [limits] connections.total needs; raise its limit or lower that"
+            "this process may have fewer open files than [limits] connections.total needs, and takes fewer connections"
         );
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::document::Node;
 use super::reader::{Reader, Table};
+use super::tls;
 use super::units::{self, DAY, HOUR, SECOND};
 use super::values::{Fault, address, boolean, duration, fault, number, origin, size, suggestion, text, word};
 use super::{Admin, Server, Telemetry};
 use crate::access::Origin;
-use crate::gateway::Limits;
+use crate::gateway::{Http2Limits, Limits};
 use crate::telemetry::LogFormat;
 
 /// Whole sections that are planned, so that nobody looks for a typing error.
@@ -43,9 +44,9 @@ pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Se
     let drain = table.or("drain", 20 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let drain_delay = table.or("drain_delay", 5 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let reuse_port = table.or("reuse_port", false, reader, boolean);
-    table.not_yet("tls", reader);
+    let tls = tls::server(&mut table, public_url.as_ref(), reader);
     table.finish(reader);
-    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay, reuse_port })
+    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay, reuse_port, tls })
 }
 
 /// Browsers give a `Secure` cookie only to https, and to loopback.
@@ -111,6 +112,7 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
     let mut headers = table.table("headers", reader);
     let mut body = table.table("body", reader);
     let mut connections = table.table("connections", reader);
+    let http2 = http2_limits(&mut table, reader);
     let rate = |node: &Node| {
         let written = text(node)?;
         units::rate(&written)
@@ -137,6 +139,13 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         answer_idle: table.or("answer_idle", default.answer_idle, reader, duration(Duration::from_millis(10), DAY)),
         upstream_requests: table.or("upstream_requests", default.upstream_requests, reader, count(10_000_000)),
         keep_alive: table.or("keep_alive", default.keep_alive, reader, some_time()),
+        connection_age: table.or(
+            "connection_age",
+            default.connection_age,
+            reader,
+            duration(Duration::from_millis(10), DAY),
+        ),
+        http2,
         connections_total: connections.or("total", default.connections_total, reader, count(10_000_000)),
         connections_per_address: connections.or(
             "per_address",
@@ -156,6 +165,24 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
     for part in [headers, body, connections, table] {
         part.finish(reader);
     }
+    limits
+}
+
+fn http2_limits(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Http2Limits {
+    let mut table = table.table("http2", reader);
+    let mut ping = table.table("ping", reader);
+    let some_time = || duration(Duration::from_millis(10), HOUR);
+    let small = |node: &Node| number(1, 10_000)(node).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    let count = |node: &Node| number(1, 1_000_000)(node).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    let default = Http2Limits::default();
+    let limits = Http2Limits {
+        streams: table.or("streams", default.streams, reader, small),
+        resets: table.or("resets", default.resets, reader, count),
+        ping_interval: ping.or("interval", default.ping_interval, reader, some_time()),
+        ping_timeout: ping.or("timeout", default.ping_timeout, reader, some_time()),
+    };
+    ping.finish(reader);
+    table.finish(reader);
     limits
 }
 

@@ -43,6 +43,13 @@ pub(super) const KEYS: &[Key] = &[
         "false",
         "Lets the next process listen on the same address before this one has stopped (SO_REUSEPORT).",
     ),
+    key(
+        "server.tls.certificate",
+        "string",
+        "",
+        "PEM file with the server's certificate and its chain; no tls, no TLS.",
+    ),
+    key("server.tls.key", "secret", "", "PEM key of the certificate."),
     required(
         "upstream.url",
         "string",
@@ -244,6 +251,26 @@ pub(super) const KEYS: &[Key] = &[
         "Requests that the app has at a time, event streams included; 503 beyond.",
     ),
     key("limits.keep_alive", "string", "\"60s\"", "Idle time of a connection between two requests."),
+    key(
+        "limits.connection_age",
+        "string",
+        "\"1h\"",
+        "How long a connection takes new requests, plus or minus 10 %; what is running goes on.",
+    ),
+    key("limits.http2.streams", "integer", "100", "Requests at a time on an HTTP/2 connection."),
+    key(
+        "limits.http2.resets",
+        "integer",
+        "1000",
+        "Requests that an HTTP/2 caller may break off or spoil before its connection ends.",
+    ),
+    key(
+        "limits.http2.ping.interval",
+        "string",
+        "\"30s\"",
+        "How often a silent HTTP/2 caller is asked whether it is there.",
+    ),
+    key("limits.http2.ping.timeout", "string", "\"20s\"", "Longest time until it says so."),
     key(
         "limits.connections.total",
         "integer",

@@ -6,11 +6,12 @@ use rustls_pki_types::ServerName;
 
 use super::document::Node;
 use super::reader::{Reader, Table};
+use super::tls::{identity, pem};
 use super::units::{HOUR, MINUTE, SECOND};
 use super::values::{Fault, boolean, duration, fault, only, text, word};
 use crate::access::Origin;
 use crate::gateway::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
-use crate::tls::{Authorities, Identity};
+use crate::tls::Authorities;
 
 /// What `url` says.
 struct Url {
@@ -80,47 +81,6 @@ fn tls(upstream: &mut Table<'_>, url: Option<&Url>, reader: &mut Reader<'_>) -> 
         UpstreamTls::new(authorities.unwrap_or_default(), identity, name).map_err(|error| error.to_string())
     });
     made.map(Some).map_err(|error| reader.error(&place, &key, format!("{key}: {error}"), "see the certificate"))
-}
-
-/// Both or neither: a certificate without its key proves nothing.
-fn identity(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Identity> {
-    let before = reader.errors();
-    let chain = pem(table, "certificate", reader, |text| Ok(text.to_vec()));
-    let (has_chain, has_key) = (table.has("certificate"), table.node("key").is_some());
-    let key = if has_key { table.secret("key", "UPSTREAM_KEY", reader) } else { None };
-    if has_chain != has_key && reader.errors() == before {
-        let (missing, there) = if has_key { ("certificate", "key") } else { ("key", "certificate") };
-        let (message, help) = (format!("a {there} without its {missing}"), format!("add {missing}, or remove {there}"));
-        reader.error(&table.place_of(there), &table.key(there), message, help);
-    }
-    match Identity::from_pem(&chain?, key?) {
-        Ok(identity) => Some(identity),
-        Err(error) => {
-            let message = format!("{}: {error}", table.key("certificate"));
-            reader.error(
-                &table.place_of("certificate"),
-                &table.key("certificate"),
-                message,
-                "give a pair of PEM files",
-            );
-            None
-        }
-    }
-}
-
-/// A file of certificates, understood.
-fn pem<T>(
-    table: &mut Table<'_>,
-    key: &'static str,
-    reader: &mut Reader<'_>,
-    understand: impl FnOnce(&[u8]) -> Result<T, String>,
-) -> Option<T> {
-    let node = table.node(key)?;
-    let read = text(node).and_then(|name| {
-        let (path, bytes) = reader.file(&name)?;
-        understand(bytes.expose()).or_else(|error| fault(format!("{}: {error}", path.display()), "give a PEM file"))
-    });
-    read.map_err(|fault| reader.fault(&node.place, &table.key(key), fault)).ok()
 }
 
 fn server_name(node: &Node) -> Result<ServerName<'static>, Fault> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -17,11 +18,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use self::timed::{Activity, Answering, TimedStream, Times};
+use self::activity::{Activity, Answering};
+use self::socket::Socket;
+use self::timed::{TimedStream, Times};
 use super::limiter::network;
 use super::{Limits, Worker};
+use crate::clock::jittered;
 
+mod activity;
+mod frames;
+mod http2;
+mod socket;
 mod timed;
 
 /// How far a stop has gone. Each stage includes the ones before it.
@@ -140,15 +149,35 @@ async fn connection(
 ) {
     // A socket that cannot do this is about to fail anyway.
     let _ = prepare(&stream);
-    let activity = Arc::<Activity>::default();
-    let builder = configured(&worker.gateway().limits);
-    let times = Times::of(&worker.gateway().limits);
-    let (stream, closed) = TimedStream::new(stream, times, Arc::clone(&activity), slot);
-    let known = Arc::clone(&activity);
-    let service = service_fn(move |request| {
-        let (gateway, (exchange, interim)) = (worker.gateway(), known.begin());
+    if let Err(error) = converse(stream, address, slot, worker, &mut drain).await {
+        tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    address: SocketAddr,
+    slot: Slot,
+    worker: Worker,
+    drain: &mut watch::Receiver<Drain>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let opened = Instant::now();
+    // Not kept for as long as the connection is: it may outlive many.
+    let (limits, tls) = worker.terms();
+    let first = opened + limits.first_byte;
+    let socket = Socket::open(stream, tls, first).await?;
+    let activity = Arc::new(Activity::new(limits.http2.resets));
+    let (mut stream, closed) = TimedStream::new(socket, first, Times::of(&limits), Arc::clone(&activity), slot);
+    let speaks_http2 = stream.speaks_http2().await?;
+    // What began together does not end together.
+    let age = jittered(limits.connection_age, 0.1, &address);
+    let exchanges = Arc::clone(&activity);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (gateway, (exchange, interim)) = (worker.gateway(), exchanges.begin(&request));
         async move {
-            let mut answer = gateway.handle(request, address.ip(), interim).await;
+            // Boxed, for one allocation a request, so that its 7 KiB are there only while they are used: not in a connection
+            // that is idle, nor in a stream whose caller takes its time with the answer.
+            let mut answer = Box::pin(gateway.handle(request, address.ip(), interim)).await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 exchange.becomes_tunnel();
             } else if exchange.is_last() {
@@ -157,12 +186,15 @@ async fn connection(
             Ok::<_, Infallible>(answer.map(|body| exchange.answered_by(body)))
         }
     });
-    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    if let Err(error) = until_drained(serving, &activity, &mut drain).await {
-        tracing::debug!(event = "connection", peer = %address.ip(), error = %error, "a connection ended");
+    if speaks_http2 {
+        http2::serve(&http2::configured(&limits), stream, service, &activity, age, drain).await?;
+    } else {
+        let serving = configured(&limits).serve_connection(TokioIo::new(stream), service).with_upgrades();
+        until_drained(serving, &activity, age, drain).await?;
     }
     // A tunnel goes on without the HTTP connection that it began as. The sender is dropped, never used.
     let _ = closed.await;
+    Ok(())
 }
 
 /// Small answers do not wait for a full segment. A caller that vanished without a word is noticed after two minutes, also where
@@ -173,11 +205,12 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(4))
 }
 
-/// Serves until the caller goes, or until what is running at the drain has its answer. A connection that waits for a request
+/// Serves until the caller goes, or until what is running when it is old, or at the drain, has its answer. A connection that waits for a request
 /// is closed last, because a request may be on its way on it.
 async fn until_drained<S>(
     serving: http1::UpgradeableConnection<TokioIo<TimedStream>, S>,
     activity: &Activity,
+    age: Duration,
     drain: &mut watch::Receiver<Drain>,
 ) -> hyper::Result<()>
 where
@@ -186,9 +219,13 @@ where
 {
     let mut serving = pin!(serving);
     tokio::select! {
+        // In this order: whoever comes after the announcement must not get an answer without it.
+        biased;
+        () = reached(drain, Drain::Announced) => {}
+        () = tokio::time::sleep(age) => {}
         result = &mut serving => return result,
-        () = reached(drain, Drain::Announced) => activity.ends_with_the_next_answer(),
     }
+    activity.ends_with_the_next_answer();
     tokio::select! {
         result = &mut serving => result,
         () = reached(drain, Drain::Closing) => {

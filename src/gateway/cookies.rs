@@ -24,19 +24,30 @@ pub(super) fn ours(headers: &HeaderMap) -> Vec<(String, Secret)> {
     unique.map(|(name, value, _)| (name.to_owned(), Secret::from(value))).collect()
 }
 
-/// The `Cookie` values without our cookies; all others and their order are untouched.
-pub(super) fn without_ours(headers: &HeaderMap) -> impl Iterator<Item = HeaderValue> + '_ {
-    headers.get_all(header::COOKIE).iter().filter_map(|value| {
-        let bytes = value.as_bytes();
-        if !bytes.windows(COOKIE_PREFIX.len()).any(|part| part.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes())) {
-            return Some(value.clone());
-        }
-        let is_kept = |pair: &&[u8]| !starts_like_ours(pair.trim_ascii());
-        let kept: Vec<&[u8]> = bytes.split(|&byte| byte == b';').filter(is_kept).collect();
-        let joined = kept.join(&b';');
-        let trimmed = joined.trim_ascii();
-        if trimmed.is_empty() { None } else { HeaderValue::from_bytes(trimmed).ok() }
-    })
+/// The caller's cookies without ours, the others and their order untouched. HTTP/2 sends each as a field of its own, which
+/// only HTTP/2 understands, so they are put together again (RFC 9113 §8.2.3).
+pub(super) fn without_ours(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = headers.get_all(header::COOKIE).iter().filter_map(value_without_ours);
+    let first = values.next()?;
+    let Some(second) = values.next() else { return Some(first) };
+    let mut all = first.as_bytes().to_vec();
+    for value in [second].into_iter().chain(values) {
+        all.extend_from_slice(b"; ");
+        all.extend_from_slice(value.as_bytes());
+    }
+    HeaderValue::from_bytes(&all).ok()
+}
+
+fn value_without_ours(value: &HeaderValue) -> Option<HeaderValue> {
+    let bytes = value.as_bytes();
+    if !bytes.windows(COOKIE_PREFIX.len()).any(|part| part.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes())) {
+        return Some(value.clone());
+    }
+    let is_kept = |pair: &&[u8]| !starts_like_ours(pair.trim_ascii());
+    let kept: Vec<&[u8]> = bytes.split(|&byte| byte == b';').filter(is_kept).collect();
+    let joined = kept.join(&b';');
+    let trimmed = joined.trim_ascii();
+    if trimmed.is_empty() { None } else { HeaderValue::from_bytes(trimmed).ok() }
 }
 
 /// Whether a trimmed `name=value` could be taken for one of ours. A cookie without a name is sent as its bare value,
@@ -103,14 +114,15 @@ mod tests {
     #[test]
     fn the_apps_cookies_keep_bytes_and_order() {
         let kept = |values: &[&str]| {
-            let kept: Vec<String> =
-                without_ours(&headers(values)).map(|v| v.to_str().expect("ASCII").to_owned()).collect();
-            kept
+            let kept = without_ours(&headers(values)).map(|kept| kept.to_str().expect("ASCII").to_owned());
+            kept.unwrap_or_default()
         };
-        assert_eq!(kept(&["b=2;  a=\"1\" ;c"]), ["b=2;  a=\"1\" ;c"]);
-        assert_eq!(kept(&["b=2; __Host-vestibule.x=s; a=1"]), ["b=2; a=1"]);
-        assert_eq!(kept(&["= __Host-vestibule.x=s; a=1"]), ["a=1"]);
-        assert_eq!(kept(&["__Host-vestibule.x=s", "__HOST-Vestibule.y=s; a=1", "=__Host-vestibule.z=1"]), ["a=1"]);
+        assert_eq!(kept(&["b=2;  a=\"1\" ;c"]), "b=2;  a=\"1\" ;c");
+        assert_eq!(kept(&["b=2; __Host-vestibule.x=s; a=1"]), "b=2; a=1");
+        assert_eq!(kept(&["= __Host-vestibule.x=s; a=1"]), "a=1");
+        assert_eq!(kept(&["__Host-vestibule.x=s", "__HOST-Vestibule.y=s; a=1", "=__Host-vestibule.z=1"]), "a=1");
+        assert_eq!(kept(&["b=2", "__Host-vestibule.x=s", "a=1", "c; d=4"]), "b=2; a=1; c; d=4");
+        assert_eq!(kept(&["__Host-vestibule.x=s"]), "");
     }
 
     proptest! {
@@ -122,9 +134,8 @@ mod tests {
                 0..8,
             ),
         ) {
-            let kept: Vec<String> =
-                without_ours(&headers(&[&parts.join(";")])).map(|v| v.to_str().expect("ASCII").to_owned()).collect();
-            let kept = kept.join(";");
+            let kept = without_ours(&headers(&[&parts.join(";")])).map(|v| v.to_str().expect("ASCII").to_owned());
+            let kept = kept.unwrap_or_default();
             prop_assert!(!kept.to_ascii_lowercase().contains("__host-vestibule"), "{}", kept);
             for own in parts.iter().filter(|part| part.starts_with(|c: char| c.is_ascii_lowercase())) {
                 prop_assert!(kept.split(';').any(|pair| pair.trim() == own.trim()), "{} is not in {}", own, kept);

@@ -211,8 +211,8 @@ impl Outbound<'_> {
         if let Some(page) = caller.get(header::REFERER).and_then(|value| self.enrich.referer(value)) {
             headers.insert(header::REFERER, page);
         }
-        for kept in cookies::without_ours(caller) {
-            headers.append(header::COOKIE, kept);
+        if let Some(kept) = cookies::without_ours(caller) {
+            headers.insert(header::COOKIE, kept);
         }
         self.describe_the_way(caller, &mut headers, wire);
         if let (Some(principal), Some(effective)) = (permit.principal(), permit.effective()) {

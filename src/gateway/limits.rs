@@ -29,6 +29,10 @@ pub struct Limits {
     pub upstream_requests: usize,
     /// Idle time of a connection between two requests.
     pub keep_alive: Duration,
+    /// How long a connection is used for new requests; give or take a tenth.
+    pub connection_age: Duration,
+    /// Those that only HTTP/2 has.
+    pub http2: Http2Limits,
     /// Open connections in all.
     pub connections_total: usize,
     /// Open connections of one address.
@@ -39,6 +43,30 @@ pub struct Limits {
     pub token_failures: u32,
     /// See `token_failures`.
     pub token_failure_window: Duration,
+}
+
+/// Bounds on an HTTP/2 connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Requests at a time.
+    pub streams: u32,
+    /// Requests that a caller may break off, or that may end in a fault of its own, before the connection is closed.
+    pub resets: usize,
+    /// A silent caller is asked whether it is still there this often.
+    pub ping_interval: Duration,
+    /// Longest time until it says so.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            resets: 1000,
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(20),
+        }
+    }
 }
 
 /// The defaults; `config/vestibule.toml` says why each is what it is.
@@ -57,6 +85,8 @@ impl Default for Limits {
             answer_idle: Duration::from_secs(15 * 60),
             upstream_requests: 10_000,
             keep_alive: Duration::from_secs(60),
+            connection_age: Duration::from_secs(3600),
+            http2: Http2Limits::default(),
             connections_total: 20_000,
             connections_per_address: 200,
             websockets_per_session: 20,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::accept::Drain;
@@ -44,6 +45,7 @@ pub(super) struct Snapshot {
     pub(super) public: Origin,
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) limits: Limits,
+    pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) hosts: Vec<Arc<dyn HostPlatform>>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) grants: Arc<GrantLookup>,
@@ -107,6 +109,13 @@ impl Live {
 }
 
 impl Worker {
+    /// What a connection that begins now is bounded by, and whether it has TLS. A copy, so that a connection that stays
+    /// keeps no old configuration alive.
+    pub(super) fn terms(&self) -> (Limits, Option<Arc<ServerConfig>>) {
+        let snapshot = self.live.snapshot.load();
+        (snapshot.limits.clone(), snapshot.tls.clone())
+    }
+
     /// What a request that begins now is served with. Costs two reference counts, as a clone of a fixed gateway would.
     pub(super) fn gateway(&self) -> Gateway {
         let snapshot = self.live.snapshot.load_full();
@@ -128,6 +137,7 @@ impl Snapshot {
             trusted_proxies: settings.trusted_proxies,
             limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
             limits,
+            tls: settings.tls,
             hosts,
             sessions: settings.sessions,
             grants: settings.grants,

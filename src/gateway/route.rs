@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri, header};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Uri, Version, header};
 
 use super::Limits;
 use super::endpoints::Endpoint;
@@ -85,7 +86,7 @@ pub(super) fn check_head(head: &Parts, public: &Origin, limits: &Limits) -> Resu
         // CONNECT and TRACE among them, and `get`: methods are case-sensitive (RFC 9110 §9.1).
         return Err(Rejection::MethodNotAllowed);
     }
-    check_host(&head.headers, public)?;
+    check_host(head, public)?;
     check_framing(&head.headers)
 }
 
@@ -125,13 +126,17 @@ fn uri_length(uri: &Uri) -> usize {
     uri.path().len() + uri.query().map_or(0, |query| query.len() + 1)
 }
 
-/// Exactly one `Host`, and it is ours (RFC 9112 §3.2).
-fn check_host(headers: &HeaderMap, public: &Origin) -> Result<(), Rejection> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Rejection::MalformedRequest("no Host, or more than one"));
+/// Exactly one name of a host, and it is ours: `Host` (RFC 9112 §3.2), or with HTTP/2 `:authority`, which a `Host` beside it
+/// must repeat (RFC 9113 §8.3.1).
+fn check_host(head: &Parts, public: &Origin) -> Result<(), Rejection> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let authority = head.uri.authority().filter(|_| head.version == Version::HTTP_2).map(Authority::as_str);
+    let host = match (authority, hosts.next(), hosts.next()) {
+        (Some(authority), None, None) => authority,
+        (Some(authority), Some(host), None) if host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => authority,
+        (None, Some(host), None) => host.to_str().map_err(|_| Rejection::MalformedRequest("an unreadable Host"))?,
+        _ => return Err(Rejection::MalformedRequest("no host, or more than one")),
     };
-    let host = host.to_str().map_err(|_| Rejection::MalformedRequest("an unreadable Host"))?;
     if public.matches_host(host) {
         return Ok(());
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::platform::{PORTAL, Platform};
+use super::tls::Pair;
 use super::token::{API_KEY, CLIENT, TENANT, Token};
 use super::upstream::Upstream;
 use super::wire::{Answer, exchange, request};
@@ -24,6 +25,9 @@ pub(crate) const ADMIN_TOKEN: &str = "canary-admin-token-0123456789abcdef";
 pub(crate) struct Setup {
     pub(super) text: String,
     pub(super) environment: Vec<(String, String)>,
+    files: Vec<(&'static str, String)>,
+    /// What starts the binary, if it is not started by itself.
+    launcher: Vec<&'static str>,
     listener: Option<TcpListener>,
 }
 
@@ -51,6 +55,8 @@ impl Setup {
         Self {
             text,
             environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            files: Vec::new(),
+            launcher: Vec::new(),
             listener: None,
         }
     }
@@ -68,9 +74,39 @@ impl Setup {
         self
     }
 
+    /// Without roles, routes and grants.
+    pub(crate) fn without_rules(mut self) -> Self {
+        let start = self.text.find("[roles.viewer]").expect("roles");
+        let end = self.text.find("[admin]\n").expect("the section behind the rules");
+        self.text.replace_range(start..end, "");
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn file(mut self, name: &'static str, content: &str) -> Self {
+        self.files.push((name, content.to_owned()));
+        self
+    }
+
+    /// Runs the binary through a command that takes it as its last argument.
+    pub(crate) fn through(mut self, launcher: &[&'static str]) -> Self {
+        self.launcher = launcher.to_vec();
+        self
+    }
+
+    /// Shows this certificate to callers, who find the gateway at https.
+    pub(crate) fn tls(self, pair: &Pair) -> Self {
+        self.with(
+            "public_url = \"http://{public}\"",
+            "public_url = \"https://{public}\"\ntls = { certificate = \"tls.crt\", key = { file = \"tls.key\" } }",
+        )
+        .file("tls.crt", &pair.certificate)
+        .file("tls.key", &pair.key)
     }
 
     /// Hands this listener over, as systemd does. To be started at its address.
@@ -80,11 +116,12 @@ impl Setup {
     }
 
     /// What is run: the binary itself, or by way of a shell that puts its standard input where a handed-over socket belongs.
-    fn command(listener: Option<TcpListener>) -> Command {
+    fn command(launcher: &[&str], listener: Option<TcpListener>) -> Command {
         let binary = env!("CARGO_BIN_EXE_vestibule");
         let Some(listener) = listener else {
-            let mut command = Command::new(binary);
-            command.args(["serve", "-c", "vestibule.toml"]).stdin(Stdio::null()).env_clear();
+            let line = [launcher, &[binary, "serve", "-c", "vestibule.toml"]].concat();
+            let mut command = Command::new(line[0]);
+            command.args(&line[1..]).stdin(Stdio::null()).env_clear();
             return command;
         };
         let mut command = Command::new("bash");
@@ -111,8 +148,11 @@ impl Setup {
             .replace("{admin}", &admin.to_string())
             .replace("{api}", &platform.address().to_string());
         fs::write(folder.path().join("vestibule.toml"), text).expect("a file");
+        for (name, content) in &self.files {
+            fs::write(folder.path().join(name), content).expect("a file");
+        }
         let output = fs::File::create(folder.path().join("output")).expect("a file");
-        let child = Self::command(self.listener)
+        let child = Self::command(&self.launcher, self.listener)
             .current_dir(folder.path())
             .envs(self.environment)
             .stdout(output.try_clone().expect("a handle"))

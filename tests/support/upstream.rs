@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ type Script = dyn Fn(&Seen, &mut TcpStream) -> bool + Send + Sync;
 
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
+    open: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -59,13 +61,28 @@ impl Upstream {
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (log, script): (_, Arc<Script>) = (Arc::clone(&seen), Arc::new(script));
+        let open = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&open);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (log, script) = (Arc::clone(&log), Arc::clone(&script));
-                thread::spawn(move || serve(stream, &log, script.as_ref()));
+                let (log, script, count) = (Arc::clone(&log), Arc::clone(&script), Arc::clone(&count));
+                count.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    serve(stream, &log, script.as_ref());
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, seen }
+        Self { address, open, seen }
+    }
+
+    /// Waits until nobody is connected.
+    pub(crate) fn wait_until_idle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.open.load(Ordering::SeqCst) > 0 {
+            assert!(Instant::now() < deadline, "the gateway does not let go");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

@@ -39,9 +39,15 @@ fn is_example(path: &str) -> bool {
 fn folder_of_certificates() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a folder");
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+    let made = rcgen::generate_simple_self_signed(vec!["app.example.com".into()]).expect("a certificate");
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    for (name, text) in [("ca.pem", &certificate), ("client.crt", &certificate), ("client.key", &key)] {
+    for (name, text) in [
+        ("ca.pem", &certificate),
+        ("client.crt", &certificate),
+        ("client.key", &key),
+        ("tls.crt", &certificate),
+        ("tls.key", &key),
+    ] {
         let file = folder.path().join(name);
         std::fs::write(&file, text).expect("written");
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("a mode");

@@ -53,8 +53,8 @@ fn person(tenant: &str, subject: &str) -> Principal {
     Principal::proven(host, TenantId::new(tenant).expect("id"), SubjectId::new(subject).expect("id"), Kind::Internal)
 }
 
-fn lookup(source: &Arc<Slow>, on_outage: OnOutage) -> Arc<GrantLookup> {
-    Arc::new(GrantLookup::new(GrantSettings {
+fn settings(source: &Arc<Slow>, on_outage: OnOutage) -> GrantSettings {
+    GrantSettings {
         sources: vec![Arc::clone(source) as Arc<dyn GrantSource>],
         default_roles: Vec::new(),
         ttl: Duration::from_millis(300),
@@ -62,7 +62,11 @@ fn lookup(source: &Arc<Slow>, on_outage: OnOutage) -> Arc<GrantLookup> {
         capacity: 1000,
         on_outage,
         clock: Clock::system(),
-    }))
+    }
+}
+
+fn lookup(source: &Arc<Slow>, on_outage: OnOutage) -> Arc<GrantLookup> {
+    Arc::new(GrantLookup::new(settings(source, on_outage)))
 }
 
 fn viewer() -> Arc<Slow> {
@@ -253,4 +257,31 @@ fn limited_staff_hold_default_roles_only_where_the_host_says() {
     assert_eq!(scopes(&standing("admin", Some(vec![acme.clone()]))), [Scope::Organization(acme)]);
     assert_eq!(scopes(&standing("admin", Some(Vec::new()))), []);
     assert_eq!(scopes(&standing("staff", None)), []);
+}
+
+#[tokio::test]
+async fn other_settings_know_nothing_of_what_was_found_before_or_is_on_its_way() {
+    let (source, standing) = (Arc::new(Slow::default()), Arc::default());
+    *source.role.lock().expect("no panic") = Some("editor");
+    let stale = OnOutage::ServeStale(Duration::from_mins(1));
+    let before = lookup(&source, stale);
+    let (ann, bob) = (person("t", "ann"), person("t", "bob"));
+    before.moved(&Change { tenant: Some(ann.tenant().clone()) });
+    let held = before.of(&ann, &standing).await.expect("an answer");
+    source.held_up.store(true, Ordering::SeqCst);
+    let (late, asked, as_before) = (Arc::clone(&before), bob.clone(), Arc::clone(&standing));
+    let late = tokio::spawn(async move { late.of(&asked, &as_before).await });
+    while source.calls.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    *source.role.lock().expect("no panic") = Some("viewer");
+    let after = GrantLookup::after(&before, settings(&source, stale));
+    source.held_up.store(false, Ordering::SeqCst);
+    let found = after.of(&bob, &standing).await.expect("an answer");
+    assert_eq!(found.list, [grant("viewer")], "not the answer that was on its way");
+    assert!(found.revision > held.revision, "{} after {}", found.revision, held.revision);
+    source.go.notify_one();
+    assert_eq!(late.await.expect("no panic").expect("an answer").list, [grant("editor")]);
+    source.down.store(true, Ordering::SeqCst);
+    assert!(after.of(&ann, &standing).await.is_err(), "nor the last one from before an outage");
 }
