@@ -13,7 +13,8 @@ use hyper::body::Incoming;
 
 use super::before_http2;
 use crate::support::{
-    Answer, App, Gateway, Peer, connect, free_port, python_with_packages, read_to_end, read_until, request, root,
+    Answer, App, Gateway, Peer, connect, free_port, output_of, python_with_packages, read_to_end, read_until, request,
+    root,
 };
 
 /// Answers every message as it comes, and ends with a status. `Trailer` is for callers of HTTP/1.1, who need it.
@@ -138,4 +139,14 @@ fn a_grpc_server_of_another_make_answers_through_the_gateway() {
     assert_eq!(answer.header("grpc-message"), "not like this: 100 %25 sure");
     let nothing = [call(&gateway, "/public/Nothing"), message(""), b"0\r\n\r\n".to_vec()].concat();
     assert_eq!(gateway.raw(&nothing).header("grpc-status"), "12");
+}
+
+#[test]
+fn grpc_of_another_make_on_both_sides_notices_no_gateway_between() {
+    let server = server();
+    let gateway = before_http2(server.address).start();
+    let mut python = python_with_packages();
+    python.arg(root().join("tests/grpc/client.py")).arg(gateway.address.port().to_string());
+    let said = output_of(&python);
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 11, "{said}");
 }
