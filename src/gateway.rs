@@ -180,7 +180,7 @@ impl Gateway {
         if let Some(answer) = self.bootstrap(&head, &target, tokens, exchange).await? {
             return Ok(answer);
         }
-        let upload = self.upload(incoming, found.route.request_body)?;
+        let upload = self.upload(incoming, Some(found.route))?;
         let upgrade = UpgradeKey::of(&head.method, &head.headers);
         let caller = match found.route.access {
             Access::Public => None,
@@ -230,12 +230,15 @@ impl Gateway {
     }
 
     /// The caller's body, if what it says of its length is within the limit.
-    fn upload(&self, incoming: Incoming, limit: Option<u64>) -> Result<Upload, Rejection> {
-        let limit = limit.unwrap_or(self.limits.request_body);
+    fn upload(&self, incoming: Incoming, route: Option<&RouteSpec>) -> Result<Upload, Rejection> {
+        let limits = &self.limits;
+        let limit = route.and_then(|route| route.request_body).unwrap_or(limits.request_body);
         if http_body::Body::size_hint(&incoming).lower() > limit {
             return Err(Rejection::BodyTooLarge);
         }
-        Ok(Upload::new(incoming, limit, self.limits.body_idle, self.limits.body_min_rate))
+        let idle = route.and_then(|route| route.body_idle).unwrap_or(limits.body_idle);
+        let min_rate = route.and_then(|route| route.body_min_rate).unwrap_or(limits.body_min_rate);
+        Ok(Upload::new(incoming, limit, idle, min_rate))
     }
 }
 

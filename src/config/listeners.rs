@@ -6,7 +6,7 @@ use super::document::Node;
 use super::reader::{Reader, Table};
 use super::tls;
 use super::units::{self, DAY, HOUR, SECOND};
-use super::values::{Fault, address, boolean, duration, fault, number, origin, size, suggestion, text, word};
+use super::values::{Fault, address, boolean, duration, fault, number, origin, pace, size, suggestion, text, word};
 use super::{Admin, Server, Telemetry};
 use crate::access::Origin;
 use crate::gateway::{Http2Limits, Limits};
@@ -117,11 +117,6 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         let written = text(node)?;
         units::rate(&written)
             .map_or_else(|| fault(format!("`{written}` is no rate"), "write so many in a time, such as \"100/1m\""), Ok)
-    };
-    let pace = |node: &Node| {
-        let written = text(node)?;
-        units::pace(&written)
-            .map_or_else(|| fault(format!("`{written}` is no pace"), "write a size per second, such as \"1KiB/s\""), Ok)
     };
     let default = Limits::default();
     let failures = (default.token_failures, default.token_failure_window);

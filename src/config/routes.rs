@@ -8,7 +8,7 @@ use super::access::{Roles, permission};
 use super::document::{Node, Value};
 use super::reader::{Reader, Table};
 use super::units::{DAY, HOUR};
-use super::values::{Fault, duration, fault, size, suggestion, text, word};
+use super::values::{Fault, duration, fault, pace, size, suggestion, text, word};
 use crate::access::{Access, Permission, RouteName};
 use crate::gateway::{KNOWN_METHODS, PathPattern, ProjectSource, RouteProblem, RouteSpec, Routes};
 
@@ -66,6 +66,10 @@ fn route(mut table: Table<'_>, roles: Option<&Roles>, reader: &mut Reader<'_>) -
     let project = project(&mut table, path.as_ref(), access.as_ref(), reader);
     let ignore_host_token = table.or("host_token", false, reader, word(&[("consume", false), ("ignore", true)]));
     let request_body = table.optional("request_body", reader, size);
+    let mut body = table.table("body", reader);
+    let body_idle = body.optional("idle", reader, duration(Duration::from_millis(10), HOUR));
+    let body_min_rate = body.optional("min_rate", reader, pace);
+    body.finish(reader);
     let header_timeout = table.optional("header_timeout", reader, duration(Duration::from_millis(10), HOUR));
     let answer_idle = table.optional("answer_idle", reader, duration(Duration::from_millis(10), DAY));
     let name = table.optional("name", reader, |node| {
@@ -94,6 +98,8 @@ fn route(mut table: Table<'_>, roles: Option<&Roles>, reader: &mut Reader<'_>) -
         project,
         ignore_host_token,
         request_body,
+        body_idle,
+        body_min_rate,
         header_timeout,
         answer_idle,
     })

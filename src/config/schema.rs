@@ -182,6 +182,8 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("routes[].host_token", "string", "\"consume\"", "ignore leaves the host's token parameter to the app."),
     key("routes[].request_body", "size", "", "Body limit of this route instead of limits.request_body."),
+    key("routes[].body.idle", "string", "", "Time limit of this route instead of limits.body.idle."),
+    key("routes[].body.min_rate", "string", "", "Pace of this route instead of limits.body.min_rate."),
     key("routes[].header_timeout", "string", "", "Time limit of this route instead of upstream.header_timeout."),
     key("routes[].answer_idle", "string", "", "Time limit of this route instead of limits.answer_idle."),
     key("routes[].name", "string", "", "Metric label and assertion claim; the path by default."),

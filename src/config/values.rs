@@ -84,6 +84,13 @@ pub(super) fn size(node: &Node) -> Result<u64, Fault> {
     bytes.filter(|bytes| *bytes > 0).map_or_else(|| fault("this is no size", help), Ok)
 }
 
+/// Bytes in a second.
+pub(super) fn pace(node: &Node) -> Result<u64, Fault> {
+    let written = text(node)?;
+    let help = "write a size per second, such as \"1KiB/s\"";
+    units::pace(&written).map_or_else(|| fault(format!("`{written}` is no pace"), help), Ok)
+}
+
 pub(super) fn address(node: &Node) -> Result<SocketAddr, Fault> {
     let written = text(node)?;
     written.parse().or_else(|_| {

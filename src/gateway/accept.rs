@@ -199,6 +199,7 @@ async fn converse(
 
 /// What the system keeps of an answer before it is on its way. It is writable again when half of that is gone, which is how
 /// we see that somebody reads: with megabytes of it, a caller that reads slowly would look like one that does not read.
+#[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 * 1024;
 
 /// Small answers do not wait for a full segment. A caller that vanished without a word is noticed after two minutes, also where

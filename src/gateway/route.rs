@@ -54,6 +54,10 @@ pub struct RouteSpec {
     pub ignore_host_token: bool,
     /// Body limit of this route, in bytes, instead of the general one.
     pub request_body: Option<u64>,
+    /// Longest silence inside a body of this route, instead of the general one.
+    pub body_idle: Option<Duration>,
+    /// Slowest pace of a body of this route, in bytes per second, instead of the general one.
+    pub body_min_rate: Option<u64>,
     /// Time for the head of the answer, instead of the general one.
     pub header_timeout: Option<Duration>,
     /// Longest silence inside the answer, instead of the general one.

@@ -169,6 +169,22 @@ fn a_body_that_stalls_on_one_http2_stream_ends_that_stream_alone() {
     assert_eq!(raw.ask(3, &h2::get(&gateway.host(), "/nowhere", &[])), 404);
 }
 
+// DOS-04
+#[test]
+fn a_route_may_have_a_limit_of_its_own_for_bodies_that_stall() {
+    let app = Silent::start();
+    let route =
+        "\n[[routes]]\npath = \"/slow\"\naccess = \"public\"\nbody = { idle = \"300ms\", min_rate = \"1B/s\" }\n";
+    let gateway = app.setup().and(route).start();
+    let mut stream = connect(gateway.address);
+    let head = format!("POST /slow HTTP/1.1\r\nHost: {}\r\nContent-Length: 10\r\n\r\n123", gateway.host());
+    stream.write_all(head.as_bytes()).expect("sent");
+    let (took, came) = until_closed(&mut stream);
+    is_in_time(took);
+    assert_eq!(Answer::read(&came).code(), "request_timeout");
+    app.is_let_go();
+}
+
 #[test]
 fn a_connection_that_is_idle_after_an_answer_is_closed() {
     let gateway = limited("keep_alive");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::h2::{
     self, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, Raw, SETTINGS, frame,
 };
-use crate::support::{Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_until, request};
+use crate::support::{Answer, App, Gateway, Setup, Token, Upstream, answer_with, connect, read_until, request};
 
 const SAME_ORIGIN: (&str, &str) = ("sec-fetch-site", "same-origin");
 
@@ -193,6 +193,43 @@ fn trailers_of_a_request_are_dropped_and_those_of_an_answer_pass() {
     assert!(everything.contains("hi") && !everything.contains("somebody") && !everything.contains("x-late"));
     let answer = Client::open(gateway.address).ask("GET", "/public/x", &[("te", "trailers")], b"");
     assert!(answer.trailers.contains("x-sum") && !answer.trailers.contains("vestibule"), "{answer:?}");
+}
+
+/// A call of gRPC, which is a conversation on one stream and ends with trailers.
+#[test]
+fn a_call_of_grpc_passes_in_both_directions_at_once_and_with_its_trailers() {
+    use http_body_util::BodyExt as _;
+    let app = App::start(|request| async {
+        let mut status = hyper::HeaderMap::new();
+        status.insert("grpc-status", "0".parse().expect("a value"));
+        let echo = request.into_body().map_err(|error| -> std::convert::Infallible { panic!("{error}") });
+        let mut answer = hyper::Response::new(echo.with_trailers(async { Some(Ok(status)) }).boxed());
+        answer.headers_mut().insert("content-type", "application/grpc".parse().expect("a value"));
+        answer
+    });
+    let gateway =
+        Setup::before(&format!("http://{}", app.address)).with("[hosts.", "protocol = \"h2c\"\n[hosts.").start();
+    let host = gateway.host();
+    let call = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", &host),
+        (":path", "/public/service.Echo/Talk"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    let mut raw = Raw::open(gateway.address);
+    raw.headers(1, END_HEADERS, &h2::block(&call));
+    assert_eq!(raw.wait(HEADERS, 1).expect("a head before the end of the request").status(), 200);
+    for message in ["one", "two", "three"] {
+        raw.send(&frame(DATA, 0, 1, message.as_bytes()));
+        assert_eq!(raw.wait(DATA, 1).expect("an echo").payload, message.as_bytes());
+    }
+    raw.send(&frame(DATA, END_STREAM, 1, b""));
+    let trailers = raw.wait(HEADERS, 1).expect("trailers");
+    assert_eq!(trailers.flags & END_STREAM, END_STREAM);
+    let answer = Client::open(gateway.address).ask("POST", "/public/x", &[("te", "trailers")], b"whole");
+    assert_eq!((answer.text().as_str(), answer.trailers.contains("grpc-status")), ("whole", true));
 }
 
 #[test]

@@ -22,6 +22,8 @@ fn spec(path: &str, methods: &[Method], access: Access) -> RouteSpec {
         request_body: None,
         header_timeout: None,
         answer_idle: None,
+        body_idle: None,
+        body_min_rate: None,
     }
 }
 

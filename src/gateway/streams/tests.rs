@@ -179,6 +179,8 @@ fn settings_of(
         request_body: None,
         header_timeout: None,
         answer_idle: None,
+        body_idle: None,
+        body_min_rate: None,
     };
     let assertions = AssertionSettings {
         keys: Vec::new(),

@@ -7,6 +7,7 @@ use super::*;
 use crate::access::{Holding, HostName, Kind, SubjectId, TenantId};
 use crate::grants::Fact;
 
+mod recovery;
 mod tls;
 
 const GOOD: &str = r#"{"grants":[{"role":"editor"}]}"#;
