@@ -13,7 +13,10 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod keys;
+mod operator;
+mod reload;
 mod serve;
+mod status;
 mod token;
 
 /// What a bad configuration ends with (`EX_CONFIG` of sysexits).
@@ -70,6 +73,10 @@ enum Command {
     Keys(keys::Args),
     /// Ask a running gateway whether it lives (for containers).
     Healthcheck(healthcheck::Args),
+    /// Let a running gateway read its files again, or say what is wrong with them.
+    Reload(reload::Args),
+    /// Say what a running gateway says of itself.
+    Status(status::Args),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -87,6 +94,8 @@ pub fn main() -> ExitCode {
         Command::Token(args) => token::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Healthcheck(args) => healthcheck::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "vestibule", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

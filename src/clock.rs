@@ -36,6 +36,14 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// From an RFC 3339 time and nothing else: no week dates, no names of zones, no time without a date or an offset.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let plain = text.len() <= 40
+            && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'Z' | b':' | b'.' | b'+' | b'-'));
+        let time: jiff::Timestamp = text.parse().ok().filter(|_| plain && text.len() >= 20)?;
+        u64::try_from(time.as_millisecond()).ok().map(Self)
+    }
+
     /// `self` as `YYYY-MM-DDTHH:MM:SS.mmmZ` (RFC 3339, UTC).
     pub fn to_rfc3339(self) -> String {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
@@ -125,7 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_as_rfc3339() {
-        assert_eq!(Timestamp::from_secs(1_790_000_000).to_rfc3339(), "2026-09-21T14:13:20.000Z");
+    fn times_are_written_and_read_as_rfc3339() {
+        let time = Timestamp::from_secs(1_790_000_000);
+        assert_eq!(time.to_rfc3339(), "2026-09-21T14:13:20.000Z");
+        for text in ["2026-09-21T14:13:20Z", "2026-09-21T16:13:20+02:00", "2026-09-21T14:13:20.000000Z"] {
+            assert_eq!(Timestamp::from_rfc3339(text), Some(time), "{text}");
+        }
+        for text in
+            ["", "2026-09-21", "2026-09-21T14:13:20", "2026-W39-1T14:13:20Z", "2026-09-21T14:13:20Z[UTC]", "soon"]
+        {
+            assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use crate::access::{Origin, Policy, RoleSpec};
 use crate::gateway::{IdentityHeaders, Limits, Routes, UpstreamSettings};
-use crate::grants::{ConfigGrant, DefaultRole, OnOutage};
+use crate::grants::{ConfigGrant, DefaultRole, HttpSettings, OnOutage};
 use crate::hosts::assembly::AssemblySettings;
 use crate::secret::Secret;
 use crate::telemetry::LogFormat;
@@ -24,6 +24,7 @@ mod files;
 mod hosts;
 mod identity;
 mod listeners;
+mod permissions;
 mod problem;
 mod reader;
 mod routes;
@@ -143,10 +144,23 @@ pub struct Identity {
 }
 
 /// `[permissions]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Permissions {
+    /// All are asked, in this order.
+    pub sources: Vec<PermissionSource>,
+    /// How a platform is asked.
+    pub http: HttpSettings,
     /// What happens while a source cannot answer.
     pub on_outage: OnOutage,
+}
+
+/// Where grants come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PermissionSource {
+    /// `[[grants]]`
+    Config,
+    /// The platform at this address.
+    Http(http::Uri),
 }
 
 /// `[cache]`
@@ -302,7 +316,7 @@ fn read(document: &document::Node, reader: &mut reader::Reader<'_>) -> Option<Co
     let policy = access::policy(&roles, reader);
     let default_roles = access::default_roles(&mut root, &hosts, &roles, reader);
     let routes = routes::read(&mut root, policy.is_some().then_some(&roles), reader);
-    let permissions = access::permissions(&mut root, reader);
+    let permissions = permissions::read(&mut root, reader);
     let grants = access::grants(&mut root, &hosts, &roles, reader);
     let cache = access::cache(&mut root, reader);
     let admin = listeners::admin(&mut root, reader);
@@ -322,7 +336,7 @@ fn read(document: &document::Node, reader: &mut reader::Reader<'_>) -> Option<Co
         policy: policy?,
         default_roles,
         routes: routes?,
-        permissions,
+        permissions: permissions?,
         grants,
         cache,
         admin,

@@ -7,18 +7,24 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use std::time::Duration;
+
 use crate::access::{Grant, HostName, Kind, Principal, RoleKey, Scope, SubjectId, TenantId};
+use crate::clock::Timestamp;
 
 mod cache;
 mod config;
 mod defaults;
+mod held;
+mod http;
 mod revision;
 
 pub use cache::{GrantLookup, GrantSettings};
 pub use config::ConfigGrants;
+pub use http::{HttpGrants, HttpSettings, is_free_header};
 
 /// The answer of a source, some time later.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Vec<Grant>, SourceError>> + Send + 'a>>;
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Told, SourceError>> + Send + 'a>>;
 
 /// Knows what people hold.
 pub trait GrantSource: Send + Sync {
@@ -27,6 +33,38 @@ pub trait GrantSource: Send + Sync {
 
     /// Everything that this source knows about a principal; an empty list is a real answer.
     fn grants<'a>(&'a self, who: &'a Principal) -> Answer<'a>;
+
+    /// Sentences for `/readyz` about what does not work; empty when all is well.
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What a source says of one person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Everything that it knows of them; an empty list is a real answer.
+    pub facts: Vec<Fact>,
+    /// How long that may be kept.
+    pub keep: Keep,
+}
+
+/// One grant, and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// The grant.
+    pub grant: Grant,
+    /// From then on it counts for nothing, however long the answer is kept.
+    pub until: Option<Timestamp>,
+}
+
+/// How long an answer may be kept. It shortens the times of the configuration and never lengthens them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// At most this long.
+    pub fresh: Option<Duration>,
+    /// Whether it may serve after that while its source cannot answer.
+    pub stale: bool,
 }
 
 /// A source cannot answer now, which is neither yes nor no.
@@ -35,8 +73,55 @@ pub trait GrantSource: Send + Sync {
 pub struct SourceError {
     /// Which one.
     pub source_name: &'static str,
+    /// What sort of trouble.
+    pub outage: Outage,
     /// What happened, for the log only.
     pub cause: String,
+}
+
+/// Why a source gives no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It cannot be reached, does not answer in time, or says something that cannot be understood.
+    Unavailable,
+    /// It does not accept our credential, which somebody has to mend.
+    Refused,
+    /// It was not asked, because it rests or too many questions wait.
+    NotAsked,
+}
+
+impl Outage {
+    /// The metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { fresh: None, stale: true }
+    }
+}
+
+impl Keep {
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let fresh = self.fresh.into_iter().chain(other.fresh).min();
+        Self { fresh, stale: self.stale && other.stale }
+    }
+}
+
+impl From<Vec<Grant>> for Told {
+    /// Grants without an end, for as long as the configuration says.
+    fn from(grants: Vec<Grant>) -> Self {
+        let facts = grants.into_iter().map(|grant| Fact { grant, until: None }).collect();
+        Self { facts, keep: Keep::default() }
+    }
 }
 
 /// Something changed; cached facts of this tenant, or of all, are out of date.
@@ -52,7 +137,7 @@ pub enum OnOutage {
     /// 503.
     Deny,
     /// The last complete answer, for at most this long, unless something changed since.
-    ServeStale(std::time::Duration),
+    ServeStale(Duration),
 }
 
 /// One `[[default_roles]]` entry: what everyone of a kind holds in the whole tenant.

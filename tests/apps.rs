@@ -15,7 +15,18 @@ struct Scene {
 
 impl Scene {
     fn before(app: Peer) -> Self {
-        let gateway = Setup::before(&format!("http://{}", app.address)).start();
+        let setup = Setup::before(&format!("http://{}", app.address));
+        Self::with(app, setup)
+    }
+
+    /// The same for an app that speaks HTTP/2 and nothing else.
+    fn before_http2(app: Peer) -> Self {
+        let setup = Setup::before(&format!("http://{}", app.address));
+        Self::with(app, setup.with("[hosts.assembly]", "protocol = \"h2c\"\n\n[hosts.assembly]"))
+    }
+
+    fn with(app: Peer, setup: Setup) -> Self {
+        let gateway = setup.start();
         let cookie = gateway.sign_in(&Token::client());
         Self { app, gateway, cookie }
     }

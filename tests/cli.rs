@@ -8,8 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    API_KEY, Answer, CLIENT, Gateway, SESSION_KEY, Setup, TENANT, Token, Upstream, answer_with, connect, exchange,
-    free_port, read_until, request,
+    ADMIN_TOKEN, API_KEY, Answer, CLIENT, Gateway, SESSION_KEY, Setup, TENANT, Token, Upstream, answer_with, connect,
+    exchange, free_port, read_until, request,
 };
 
 fn binary() -> &'static str {
@@ -17,12 +17,16 @@ fn binary() -> &'static str {
 }
 
 fn vestibule(arguments: &[&str]) -> Output {
+    vestibule_with(arguments, SESSION_KEY)
+}
+
+fn vestibule_with(arguments: &[&str], admin_token: &str) -> Output {
     Command::new(binary())
         .args(arguments)
         .env_clear()
         .env("ASSEMBLY_API_KEY", API_KEY)
         .env("SESSION_KEY", SESSION_KEY)
-        .env("ADMIN_TOKEN", SESSION_KEY)
+        .env("ADMIN_TOKEN", admin_token)
         .output()
         .expect("the binary runs")
 }
@@ -150,6 +154,37 @@ fn healthcheck_knows_whether_the_process_lives() {
 }
 
 #[test]
+fn an_operator_reloads_and_asks_how_it_is() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::new(&upstream);
+    let file = gateway.folder().join("vestibule.toml");
+    let ask = |command: &str, more: &[&str]| {
+        vestibule_with(&[&[command, "-c", file.to_str().expect("UTF-8")], more].concat(), ADMIN_TOKEN)
+    };
+    gateway.edit("path = \"/public/**\"", "path = \"/new\"");
+    let output = ask("reload", &[]);
+    assert!(output.status.success() && text(&output).starts_with("in force: generation "), "{}", text(&output));
+    assert_eq!(gateway.ask("GET", "/new", &[]).status, 200);
+    let output = ask("status", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    for line in ["status      degraded\n", "\ngeneration  ", "\nversion     ", "\nreason      revocations: memory\n"] {
+        assert!(text(&output).contains(line), "{line}: {}", text(&output));
+    }
+    gateway.edit("[session]\n", "[session]\nidel = \"1h\"\n");
+    let output = ask("reload", &[]);
+    assert_eq!(output.status.code(), Some(78), "{}", text(&output));
+    assert!(text(&output).contains("[session] has no key `idel`"), "{}", text(&output));
+    let json: serde_json::Value = serde_json::from_slice(&ask("status", &["--format", "json"]).stdout).expect("JSON");
+    assert_eq!(json["reasons"][0], "reload: refused, see the log");
+    assert_eq!(ask("healthcheck", &[]).status.code(), Some(0), "a file that is not in force ends nobody");
+    let output = vestibule(&["reload", "-c", file.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1), "another token: {}", text(&output));
+    assert!(!text(&output).contains(SESSION_KEY) && text(&output).contains("admin token"), "{}", text(&output));
+    gateway.terminate();
+    assert!(["reload", "status"].iter().all(|command| ask(command, &[]).status.code() == Some(1)));
+}
+
+#[test]
 fn serve_takes_the_open_files_that_it_may_have_and_says_if_they_are_few() {
     let upstream = Upstream::start();
     let gateway = Gateway::new(&upstream);
@@ -172,7 +207,9 @@ fn serve_takes_the_open_files_that_it_may_have_and_says_if_they_are_few() {
 fn completions_and_help_name_every_command() {
     let help = text(&vestibule(&["--help"]));
     let completions = text(&vestibule(&["completions", "bash"]));
-    for command in ["serve", "demo", "check", "explain", "token", "keys", "healthcheck", "completions"] {
+    for command in
+        ["serve", "demo", "check", "explain", "token", "keys", "healthcheck", "reload", "status", "completions"]
+    {
         assert!(help.contains(command) && completions.contains(command), "{command}");
     }
 }

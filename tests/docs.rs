@@ -45,6 +45,23 @@ serve() {
     bounded "$@"
     unset "${!VESTIBULE__@}"
 }
+# The command beside a process of the page's configuration, whose admin listener is at a port that is known to both.
+beside() {
+    local pid status=0
+    export VESTIBULE__ADMIN__LISTEN=127.0.0.1:$((10000 + RANDOM % 20000)) VESTIBULE__SERVER__LISTEN=127.0.0.1:0
+    export VESTIBULE__SERVER__DRAIN_DELAY=0s VESTIBULE__HOSTS__ASSEMBLY__API_URL=http://127.0.0.1:9
+    vestibule serve -c vestibule.toml >beside.log 2>&1 &
+    pid=$!
+    for _ in $(seq 300); do
+        grep -q serving beside.log && break
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    "$@" || { status=$?; cat beside.log >&2; }
+    kill -TERM "$pid" && wait "$pid" || status=1
+    unset "${!VESTIBULE__@}"
+    return "$status"
+}
 "#;
 
 struct Page {
@@ -116,6 +133,9 @@ fn as_run(command: &str) -> Result<Option<String>, String> {
     let command = command.replace("cargo run --release -- ", "vestibule ").replace("cargo run -- ", "vestibule ");
     if command.starts_with("vestibule serve") {
         return Ok(Some(format!("serve {command}")));
+    }
+    if command.starts_with("vestibule reload") || command.starts_with("vestibule status") {
+        return Ok(Some(format!("beside {command}")));
     }
     if command.starts_with("vestibule demo") && !command.contains("--smoke") {
         return Ok(Some(format!("bounded {command}")));

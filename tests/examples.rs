@@ -18,6 +18,8 @@ use crate::support::{
     python_with_packages, request, root,
 };
 
+mod grants;
+
 const FOLDER: &str = "examples/verify-assertion";
 
 /// An example between a gateway in front and a forger beside it who knows the gateway's own key.
@@ -212,10 +214,14 @@ fn the_rust_example_knows_who_is_calling_and_refuses_everybody_else() {
 #[test]
 fn the_page_of_the_examples_tells_how_each_is_started() {
     let page = fs::read_to_string(root().join("examples/README.md")).expect("a page");
-    for (folder, start) in
-        [("node", "node app.mjs"), ("python", "python app.py"), ("rust", "cargo run --example verify-assertion")]
-    {
-        let row = page.lines().find(|line| line.starts_with(&format!("| [verify-assertion/{folder}]")));
+    for (folder, start) in [
+        ("verify-assertion/node", "node app.mjs"),
+        ("verify-assertion/python", "python app.py"),
+        ("verify-assertion/rust", "cargo run --example verify-assertion"),
+        ("grants-endpoint/node", "node app.mjs"),
+        ("grants-endpoint/python", "python3 app.py"),
+    ] {
+        let row = page.lines().find(|line| line.starts_with(&format!("| [{folder}]")));
         assert!(row.is_some_and(|row| row.contains(start)), "{folder}");
     }
 }

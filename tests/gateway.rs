@@ -13,6 +13,7 @@ mod outage;
 mod paths;
 mod sessions;
 mod sites;
+mod source;
 mod streams;
 mod telemetry;
 mod tls;

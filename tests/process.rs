@@ -1,5 +1,7 @@
 //! The life of the process: reloading, stopping, restarting, and the clock of the machine.
 
+mod clock;
+mod defaults;
 mod reload;
 mod restart;
 mod stop;

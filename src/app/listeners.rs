@@ -99,6 +99,8 @@ fn readiness(in_force: &InForce, drain: Drain) -> ReadyReport {
     let behind = in_force.is_behind().then(|| "reload: refused, see the log".to_owned());
     // Without a store, a restart forgets which sessions were ended.
     let mut reasons: Vec<String> = behind.into_iter().chain([String::from("revocations: memory")]).collect();
-    reasons.extend(in_force.parts().hosts().flat_map(|host| host.troubles()));
+    let parts = in_force.parts();
+    reasons.extend(parts.hosts().flat_map(|host| host.troubles()));
+    reasons.extend(parts.grants.troubles());
     ReadyReport::new(drain != Drain::Serving, reasons, in_force.generation())
 }

@@ -10,17 +10,23 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::parts::Parts;
+use crate::access::{Kind, SubjectId};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, HostSettings};
 use crate::gateway::{UpstreamAddress, UpstreamProtocol, UpstreamSettings};
+use crate::grants::{GrantSource as _, HttpGrants};
+use crate::hosts;
 
 /// How long one part may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// The id of a person who cannot exist.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
 /// What was found of one part.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// `upstream`, or the name of a host.
+    /// `upstream`, the name of a host, or `permissions`.
     pub part: String,
     /// Whether it is as it should be.
     pub good: bool,
@@ -28,10 +34,11 @@ pub struct Finding {
     pub says: String,
 }
 
-/// Asks the app and every host's API once.
+/// Asks the app, every host's API and the permission source elsewhere once.
 pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![upstream(config).await];
-    for host in Parts::of(config, &Clock::system(), None)?.hosts() {
+    let parts = Parts::of(config, &Clock::system(), None)?;
+    for host in parts.hosts() {
         let good = host.probe().await;
         let troubles = host.troubles();
         let says = if troubles.is_empty() {
@@ -41,7 +48,25 @@ pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         };
         findings.push(Finding { part: host.name().to_string(), good, says });
     }
+    if let Some(source) = &parts.http_grants {
+        findings.push(permissions(config, source).await?);
+    }
     Ok(findings)
+}
+
+/// Asks about somebody who cannot exist.
+async fn permissions(config: &Config, source: &HttpGrants) -> anyhow::Result<Finding> {
+    let host = config.hosts.first().context("no host is configured")?;
+    let tenant = match host {
+        HostSettings::Assembly(settings) => settings.tenants.first().context("no workspace is served")?.clone(),
+    };
+    let nobody = hosts::supposed(host.name().clone(), tenant, SubjectId::new(NOBODY)?, Kind::Client, None);
+    let (good, says) = match source.grants(&nobody).await {
+        Ok(told) if told.facts.is_empty() => (true, "answers; somebody made up holds nothing".to_owned()),
+        Ok(told) => (true, format!("answers; somebody made up holds {} grants, as everyone may", told.facts.len())),
+        Err(error) => (false, error.cause),
+    };
+    Ok(Finding { part: "permissions".to_owned(), good, says })
 }
 
 async fn upstream(config: &Config) -> Finding {

@@ -12,9 +12,9 @@ use crate::access::HostName;
 use crate::assertion::{AssertionSettings, Assertions};
 use crate::audit::Audit;
 use crate::clock::Clock;
-use crate::config::{Config, HostSettings};
-use crate::gateway::{GatewaySettings, Limits};
-use crate::grants::{ConfigGrants, GrantLookup, GrantSettings, GrantSource};
+use crate::config::{Config, HostSettings, PermissionSource};
+use crate::gateway::{GatewaySettings, Limits, canonical_project};
+use crate::grants::{ConfigGrants, GrantLookup, GrantSettings, GrantSource, HttpGrants};
 use crate::hosts::HostPlatform;
 use crate::hosts::assembly::{Assembly, AssemblySettings};
 use crate::secret::Secret;
@@ -33,6 +33,7 @@ pub(super) struct Parts {
     hosts: Vec<Host>,
     pub(super) grants: Arc<GrantLookup>,
     pub(super) config_grants: Arc<ConfigGrants>,
+    pub(super) http_grants: Option<Arc<HttpGrants>>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) assertions: Arc<Assertions>,
     /// What callers are shown, and the settings made of it.
@@ -58,13 +59,19 @@ impl Parts {
     /// Everything that needs no socket. What must live through a reload is taken over from the parts before.
     pub(super) fn of(config: &Config, clock: &Clock, before: Option<&Self>) -> anyhow::Result<Self> {
         let config_grants = Arc::new(ConfigGrants::new(config.grants.clone()));
+        let http_grants = http_grants(config, clock, before)?;
+        let source = |source: &PermissionSource| match source {
+            PermissionSource::Config => Some(Arc::clone(&config_grants) as Arc<dyn GrantSource>),
+            PermissionSource::Http(_) => http_grants.clone().map(|http| http as Arc<dyn GrantSource>),
+        };
         let grants = GrantSettings {
-            sources: vec![Arc::clone(&config_grants) as Arc<dyn GrantSource>],
+            sources: config.permissions.sources.iter().filter_map(source).collect(),
             default_roles: config.default_roles.clone(),
             ttl: config.cache.ttl,
             negative_ttl: config.cache.negative_ttl,
             capacity: config.cache.capacity,
             on_outage: config.permissions.on_outage,
+            clock: clock.clone(),
         };
         let grants = match before {
             None => GrantLookup::new(grants),
@@ -74,6 +81,7 @@ impl Parts {
             hosts: hosts(config, clock, before)?,
             grants: Arc::new(grants),
             config_grants,
+            http_grants,
             sessions: Arc::new(sessions(config, clock, before)?),
             assertions: Arc::new(assertions(config, clock, before)?),
             tls: config.server.tls.as_ref().map(|identity| shown(identity, clock, before)).transpose()?,
@@ -132,6 +140,23 @@ pub(super) fn limits(limits: Limits) -> Limits {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = usize::try_from(files / 2).unwrap_or(usize::MAX);
     Limits { connections_total: limits.connections_total.min(most), ..limits }
+}
+
+/// The platform that is asked, if one is. It goes on with what it knew if it is asked as before: a reload ends what is cached,
+/// and is no reason to forget how much it can bear.
+fn http_grants(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Option<Arc<HttpGrants>>> {
+    let url = config.permissions.sources.iter().find_map(|source| match source {
+        PermissionSource::Config => None,
+        PermissionSource::Http(url) => Some(url),
+    });
+    let Some(url) = url else { return Ok(None) };
+    let (settings, ttl) = (&config.permissions.http, config.cache.ttl);
+    let old = before.and_then(|before| before.http_grants.as_ref()).filter(|old| old.is_like(url, settings, ttl));
+    if let Some(old) = old {
+        return Ok(Some(Arc::clone(old)));
+    }
+    let made = HttpGrants::new(url.clone(), settings.clone(), ttl, canonical_project, clock.clone());
+    Ok(Some(Arc::new(made.context("[permissions]")?)))
 }
 
 /// A host that had the same name before goes on with what it knew.

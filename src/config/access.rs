@@ -1,4 +1,4 @@
-//! Roles, default roles, grants, and how they are looked up.
+//! Roles, default roles, grants, and how long they are kept.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use super::document::Node;
 use super::hosts::Hosts;
 use super::problem::Place;
 use super::reader::{Reader, Table};
-use super::values::{Fault, duration, fault, number, only, suggestion, text, word};
-use super::{Cache, HostSettings, Permissions};
+use super::values::{Fault, duration, fault, number, suggestion, text, word};
+use super::{Cache, HostSettings};
 use crate::access::{
     HostName, Kind, OrganizationId, Permission, Policy, ProjectKey, RoleError, RoleKey, RoleSpec, Scope, SubjectId,
     TenantId,
 };
 use crate::gateway::canonical_project;
-use crate::grants::{ConfigGrant, DefaultRole, OnOutage};
+use crate::grants::{ConfigGrant, DefaultRole};
 
 /// The roles that are in order, each with the place where it extends another, and the keys of all.
 pub(super) struct Roles {
@@ -136,30 +136,6 @@ fn grant(mut table: Table<'_>, hosts: &Hosts, roles: &Roles, reader: &mut Reader
     };
     table.finish(reader);
     Some(ConfigGrant { host: host?, tenant: tenant?, subject: subject?, role: role?, scope: scope? })
-}
-
-/// `[permissions]`
-pub(super) fn permissions(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Permissions {
-    let before = reader.errors();
-    let mut table = root.table("permissions", reader);
-    let _ = table.optional("source", reader, only(text, "config".to_owned(), "\"config\""));
-    for key in ["url", "headers", "timeout"] {
-        table.not_yet(key, reader);
-    }
-    let serves_stale = table.or("on_outage", false, reader, word(&[("deny", false), ("serve_stale", true)]));
-    let stale_for = table.or("stale_for", Duration::ZERO, reader, duration(Duration::ZERO, Duration::from_hours(24)));
-    if serves_stale == stale_for.is_zero() && reader.errors() == before {
-        let help = "write on_outage = \"serve_stale\" and a time, or leave both out";
-        let (message, key) = if serves_stale {
-            ("`serve_stale` serves nothing without stale_for", "on_outage")
-        } else {
-            ("stale_for has no effect without on_outage = \"serve_stale\"", "stale_for")
-        };
-        reader.warning(&table.place_of(key), &table.key(key), message, help);
-    }
-    table.finish(reader);
-    let on_outage = if serves_stale { OnOutage::ServeStale(stale_for) } else { OnOutage::Deny };
-    Permissions { on_outage }
 }
 
 /// `[cache]`

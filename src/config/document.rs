@@ -10,7 +10,7 @@ use super::problem::{Place, Problems, Severity};
 use super::values::{Fault, fault, suggestion};
 
 /// Tables whose keys are names of the operator's choice. A variable cannot add one: it would be a misspelt one.
-const NAMED: [&str; 2] = ["hosts", "roles"];
+const NAMED: [&str; 3] = ["hosts", "roles", "permissions.headers"];
 
 /// A value, its place, and the place of its key.
 #[derive(Clone, Debug)]

@@ -219,6 +219,21 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Secrets under names of the operator's choice, each with its place.
+    pub(super) fn secrets(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Vec<(String, Place, Secret)> {
+        let all = self.table(key, reader);
+        #[cfg(test)]
+        reader.asked.insert(all.key("*"));
+        let mut secrets = Vec::new();
+        for (name, node) in &all.entries {
+            match reader.secret(node) {
+                Ok(secret) => secrets.push(((*name).to_owned(), node.place.clone(), secret)),
+                Err(fault) => reader.fault(&node.place, &all.key(name), fault),
+            }
+        }
+        secrets
+    }
+
     /// A table inside this one; an empty one if it is left out.
     pub(super) fn table(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Table<'d> {
         let path = self.key(key);

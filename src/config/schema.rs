@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// One key: path (`*` is a name of the operator's choice, `[]` an item), kind, default as written, one sentence. The kind
-/// is a JSON type, or `size` (a string or a number), `strings`, `secret`, `secrets`, `query` (`{ query = "name" }`).
+/// is a JSON type, or `size` (a string or a number), `strings`, `words` (a string or strings), `secret`, `secrets`, `query` (`{ query = "name" }`).
 pub(super) struct Key {
     pub(super) path: &'static str,
     /// Its table is in disorder without it.
@@ -189,10 +189,20 @@ pub(super) const KEYS: &[Key] = &[
     key("routes[].name", "string", "", "Metric label and assertion claim; the path by default."),
     key(
         "permissions.source",
-        "string",
+        "words",
         "\"config\"",
-        "Where grants come from; config is the only source in this version.",
+        "Where grants come from: config, http, or a list of both; directory is not available in this version.",
     ),
+    key("permissions.url", "string", "", "Where http asks: https, or http on this machine."),
+    key("permissions.headers.*", "secret", "", "Goes along with every question of http, such as Authorization."),
+    key(
+        "permissions.timeout",
+        "string",
+        "\"500ms\"",
+        "Time for a question of http, from first byte out to last byte in.",
+    ),
+    key("permissions.ca", "string", "", "PEM file of the authorities that http believes instead of the public ones."),
+    key("permissions.concurrency", "integer", "64", "Questions of http at a time; 16 times as many may wait."),
     key("permissions.on_outage", "string", "\"deny\"", "deny, or serve_stale for stale_for at most."),
     key("permissions.stale_for", "string", "\"0s\"", "How long the last answer serves while a source cannot answer."),
     required("grants[].tenant", "string", "Workspace of the person."),
@@ -356,6 +366,7 @@ fn shape(kind: &str) -> Value {
     };
     match kind {
         "size" => json!({ "type": ["string", "integer"] }),
+        "words" => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
         "strings" => json!({ "type": "array", "items": { "type": "string" } }),
         "secret" => exactly_one_of(&["env", "file"]),
         "secrets" => json!({ "type": "array", "items": exactly_one_of(&["env", "file"]) }),

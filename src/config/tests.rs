@@ -4,6 +4,7 @@ mod environment;
 mod files;
 mod keys;
 mod mistakes;
+mod permissions;
 mod secrets;
 
 /// A session key as an operator would write it.
@@ -43,8 +44,12 @@ token = { env = "VESTIBULE_ADMIN_TOKEN" }
 listen = "0.0.0.0:9902"
 "#;
 
-const SECRETS: [(&str, &str); 3] =
-    [("ASSEMBLY_API_KEY", "an-api-key"), ("VESTIBULE_SESSION_KEY", HEX), ("VESTIBULE_ADMIN_TOKEN", HEX)];
+const SECRETS: [(&str, &str); 4] = [
+    ("ASSEMBLY_API_KEY", "an-api-key"),
+    ("VESTIBULE_SESSION_KEY", HEX),
+    ("VESTIBULE_ADMIN_TOKEN", HEX),
+    ("VESTIBULE_GRANTS_CREDENTIAL", "Bearer a-credential"),
+];
 
 fn whole() -> String {
     [MINIMAL, SECTIONS].concat()

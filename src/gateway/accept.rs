@@ -205,16 +205,23 @@ async fn converse(
     Ok(())
 }
 
+/// What the system keeps of an answer before it is on its way. It is writable again when half of that is gone, which is how
+/// we see that somebody reads: with megabytes of it, a caller that reads slowly would look like one that does not read.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
+
 /// Small answers do not wait for a full segment. A caller that vanished without a word is noticed after two minutes, also where
 /// nothing is being sent: behind an event stream or a tunnel that is silent.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
     let probes = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
     SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(4))
 }
 
-/// Serves until the caller goes, or until what is running when it is old, or at the drain, has its answer. A connection that waits for a request
-/// is closed last, because a request may be on its way on it.
+/// Serves until the caller goes, or until what is running when it is old, or at the drain, has its answer. A connection that
+/// waits for a request is closed last, because a request may be on its way on it.
 async fn until_drained<S>(
     serving: http1::UpgradeableConnection<TokioIo<TimedStream>, S>,
     activity: &Activity,
@@ -226,8 +233,8 @@ where
     S::Future: Send + 'static,
 {
     let mut serving = pin!(serving);
-    // In this order: a request may be there already, and be answered when it is looked at for the first time.
     tokio::select! {
+        // In this order: whoever comes after the announcement must not get an answer without it.
         biased;
         () = reached(drain, Drain::Announced) => {}
         () = tokio::time::sleep(age) => {}

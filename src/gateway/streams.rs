@@ -19,8 +19,9 @@ use super::authorize::authorize;
 use super::live::Snapshot;
 use super::respond::Rejection;
 use super::route::{self, Destination, Target};
-use crate::access::{Access, RouteName};
+use crate::access::{Access, RouteName, TenantId};
 use crate::clock::jittered;
+use crate::news::Listener;
 use crate::session::{Session, SessionId};
 
 /// An answer that is over by then is none that has to be watched.
@@ -83,6 +84,13 @@ pub(super) struct Right {
     pub(super) route: RouteName,
     pub(super) request_id: String,
 }
+
+/// Hears of what may change under a stream; of nothing, where nobody is signed in.
+struct Ears(Option<(SessionId, Listener<SessionId>, Listener<TenantId>)>);
+
+/// Since when nobody can say whether a stream may go on.
+#[derive(Default)]
+struct Doubt(Option<Instant>);
 
 /// An open stream as it is counted.
 struct Counted {
@@ -203,43 +211,42 @@ impl Right {
 
     /// Decides again and again, until the answer is no.
     async fn lost(&mut self) -> End {
-        let mut in_doubt: Option<Instant> = None;
+        let mut doubt = Doubt::default();
         let (mut replaced, mut not_before) = (self.streams.generation.subscribe(), Instant::now());
         loop {
-            let began = Instant::now();
             replaced.mark_unchanged();
             let Some(snapshot) = self.streams.snapshot() else { return End::Stopping };
             // First listen, then look: what changes after the look is heard.
-            let session = self.session.clone();
-            let mut ended = session.as_ref().map(|session| snapshot.sessions.ends_of(session));
-            let mut changed = session.as_ref().map(|session| snapshot.grants.changes_in(session.principal().tenant()));
-            let mut rest = snapshot.fact_life.checked_div(4).unwrap_or_default();
+            let mut ears = Ears::of(&snapshot, self.session.as_ref());
             // Boxed, so that a stream that only waits is small.
             let verdict = tokio::select! {
                 verdict = Box::pin(self.check(&snapshot)) => verdict,
-                () = heard(ended.as_mut()) => continue,
+                () = ears.hear_of_session() => continue,
             };
-            match verdict.map_err(|rejection| End::of(&rejection)) {
-                Ok(()) => in_doubt = None,
-                Err(Some(end)) => return end,
-                // Neither yes nor no: a request would be refused now, an open stream goes on for as long as a fact lives.
-                Err(None) if in_doubt.get_or_insert(began).elapsed() >= snapshot.fact_life => return End::Unavailable,
-                Err(None) => rest = rest.min(AGAIN),
+            let rest = match doubt.after(&verdict, snapshot.fact_life) {
+                Ok(rest) => self.jittered(rest, &snapshot),
+                Err(end) => return end,
+            };
+            if !ears.are_for(self.session.as_ref()) {
+                continue;
             }
-            let rest = jittered(rest, 0.1, &(&self.request_id, began));
-            let alive = session.as_ref().map_or(rest, |session| snapshot.sessions.rest(session).min(rest));
             // A snapshot that is no longer in force is not kept for the sake of a stream.
             drop(snapshot);
             tokio::select! {
-                () = heard(ended.as_mut()) => {}
-                () = heard(changed.as_mut()) => {}
+                () = ears.hear() => {}
                 // The sender is in `self`.
                 _ = replaced.changed() => {}
-                () = sleep(alive) => {}
+                () = sleep(rest) => {}
             }
             sleep_until(not_before).await;
             not_before = Instant::now() + GAP;
         }
+    }
+
+    /// Never later than that or than the session's end, and not all streams together.
+    fn jittered(&self, rest: Duration, snapshot: &Snapshot) -> Duration {
+        let rest = jittered(rest.mul_f64(0.9), 0.1, &(&self.request_id, Instant::now()));
+        self.session.as_ref().map_or(rest, |session| snapshot.sessions.rest(session).min(rest))
     }
 
     /// The way of a request through the snapshot in force, from the session to the decision.
@@ -260,11 +267,49 @@ impl Right {
     }
 }
 
-/// Waits for news; for ever, if there is nobody to hear of.
-async fn heard<K: Eq + std::hash::Hash>(listener: Option<&mut crate::news::Listener<K>>) {
-    match listener {
-        Some(listener) => listener.hears().await,
-        None => std::future::pending().await,
+impl Ears {
+    fn of(snapshot: &Snapshot, session: Option<&Session>) -> Self {
+        Self(session.map(|session| {
+            let changes = snapshot.grants.changes_in(session.principal().tenant());
+            (session.id(), snapshot.sessions.ends_of(session), changes)
+        }))
+    }
+
+    /// False if another session has taken the place of the one that is listened to.
+    fn are_for(&self, session: Option<&Session>) -> bool {
+        self.0.as_ref().map(|(id, ..)| *id) == session.map(Session::id)
+    }
+
+    async fn hear_of_session(&mut self) {
+        match &mut self.0 {
+            Some((_, ends, _)) => ends.hears().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn hear(&mut self) {
+        let Some((_, ends, changes)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            () = ends.hears() => {}
+            () = changes.hears() => {}
+        }
+    }
+}
+
+impl Doubt {
+    /// When to decide again, or why not to. Where the answer is neither yes nor no, a request would be refused now; an open
+    /// stream goes on for as long as a fact lives.
+    fn after(&mut self, verdict: &Result<(), Rejection>, fact_life: Duration) -> Result<Duration, End> {
+        let often = fact_life / 4;
+        let Err(rejection) = verdict else {
+            self.0 = None;
+            return Ok(often);
+        };
+        if let Some(end) = End::of(rejection) {
+            return Err(end);
+        }
+        let left = fact_life.saturating_sub(self.0.get_or_insert_with(Instant::now).elapsed());
+        if left.is_zero() { Err(End::Unavailable) } else { Ok(often.min(AGAIN).min(left)) }
     }
 }
 

@@ -7,10 +7,11 @@ use metrics::counter;
 use moka::Expiry;
 use moka::future::Cache;
 
+use super::held::Held;
 use super::revision::Revisions;
-use super::{Change, DefaultRole, GrantSource, OnOutage, SourceError, defaults};
+use super::{Change, DefaultRole, GrantSource, OnOutage, SourceError, Told, defaults};
 use crate::access::{Grants, Principal, Standing, TenantId};
-use crate::clock::jittered;
+use crate::clock::{Clock, jittered};
 use crate::news::Listener;
 
 /// How grants are looked up.
@@ -27,6 +28,8 @@ pub struct GrantSettings {
     pub capacity: u64,
     /// What happens while a source cannot answer.
     pub on_outage: OnOutage,
+    /// Says which grants are over.
+    pub clock: Clock,
 }
 
 /// Answers what a principal holds.
@@ -34,9 +37,10 @@ pub struct GrantLookup {
     sources: Vec<Arc<dyn GrantSource>>,
     default_roles: Vec<DefaultRole>,
     revisions: Revisions,
-    cache: Cache<Key, Arc<Grants>>,
+    cache: Cache<Key, Held>,
     /// The last complete answers, for outages.
-    last: Option<moka::sync::Cache<Key, Arc<Grants>>>,
+    last: Option<moka::sync::Cache<Key, Held>>,
+    clock: Clock,
 }
 
 /// Who, with what standing, at which revision: a key that another person, tenant or time cannot share.
@@ -60,15 +64,17 @@ impl GrantLookup {
     }
 
     fn with(settings: GrantSettings, revisions: Revisions) -> Self {
-        let GrantSettings { sources, default_roles, ttl, negative_ttl, capacity, on_outage } = settings;
-        let cache = Cache::builder().max_capacity(capacity).expire_after(Life { ttl, negative_ttl }).build();
+        let GrantSettings { sources, default_roles, ttl, negative_ttl, capacity, on_outage, clock } = settings;
+        let life = Life { ttl, negative_ttl, stale_for: Duration::ZERO };
+        let cache = Cache::builder().max_capacity(capacity).expire_after(life).build();
         let last = match on_outage {
             OnOutage::Deny => None,
-            OnOutage::ServeStale(span) => {
-                Some(moka::sync::Cache::builder().max_capacity(capacity).time_to_live(ttl + span).build())
+            OnOutage::ServeStale(stale_for) => {
+                let life = Life { stale_for, ..life };
+                Some(moka::sync::Cache::builder().max_capacity(capacity).expire_after(life).build())
             }
         };
-        Self { sources, default_roles, revisions, cache, last }
+        Self { sources, default_roles, revisions, cache, last, clock }
     }
 
     /// Everything that the principal holds. Concurrent questions about one person are asked once; an error is kept by
@@ -78,16 +84,11 @@ impl GrantLookup {
         let key = Key { principal: who.clone(), standing: Arc::clone(standing), revision };
         if let Some(held) = self.cache.get(&key).await {
             counter!("vestibule_cache_requests_total", "cache" => "grants", "result" => "hit").increment(1);
-            return Ok(held);
+            return Ok(held.at(&self.clock));
         }
         counter!("vestibule_cache_requests_total", "cache" => "grants", "result" => "miss").increment(1);
-        match self.cache.try_get_with_by_ref(&key, self.ask(who, standing, revision)).await {
-            Ok(held) => {
-                if let Some(last) = &self.last {
-                    last.insert(key, Arc::clone(&held));
-                }
-                Ok(held)
-            }
+        match self.cache.try_get_with_by_ref(&key, self.ask(&key)).await {
+            Ok(held) => Ok(held.at(&self.clock)),
             Err(error) => self.stale(&key).ok_or_else(|| SourceError::clone(&error)),
         }
     }
@@ -97,39 +98,74 @@ impl GrantLookup {
         self.revisions.moved(change);
     }
 
+    /// What does not work of the sources, for `/readyz`.
+    pub fn troubles(&self) -> Vec<String> {
+        self.sources.iter().flat_map(|source| source.troubles()).collect()
+    }
+
     /// Hears when something changes that may be about somebody in this tenant.
     pub fn changes_in(&self, tenant: &TenantId) -> Listener<TenantId> {
         self.revisions.changes.about(tenant)
     }
 
-    async fn ask(&self, who: &Principal, standing: &Standing, revision: u64) -> Result<Arc<Grants>, SourceError> {
-        let mut list = defaults::of(&self.default_roles, who, standing);
+    async fn ask(&self, key: &Key) -> Result<Held, SourceError> {
+        let who = &key.principal;
+        let mut all = Told::from(defaults::of(&self.default_roles, who, &key.standing));
         for source in &self.sources {
             let answer = source.grants(who).await;
-            let result = if answer.is_ok() { "ok" } else { "unavailable" };
+            let result = match &answer {
+                Ok(told) if told.facts.is_empty() => "none",
+                Ok(_) => "ok",
+                Err(error) => error.outage.as_str(),
+            };
             counter!("vestibule_permission_requests_total", "source" => source.name(), "result" => result).increment(1);
-            list.extend(answer?);
+            let told = answer?;
+            all.facts.extend(told.facts);
+            all.keep = all.keep.and(told.keep);
         }
-        Ok(Arc::new(Grants { list, revision }))
+        let held = Held::new(all, key.revision, self.clock.now());
+        // Here and not where the answer is used: questions about one person follow one another, their users do not.
+        if let Some(last) = &self.last {
+            if held.may_be_stale() {
+                last.insert(key.clone(), held.clone());
+            } else {
+                last.invalidate(key);
+            }
+        }
+        Ok(held)
     }
 
     /// The last answer, if nothing changed since: the key carries the revision.
     fn stale(&self, key: &Key) -> Option<Arc<Grants>> {
         let held = self.last.as_ref()?.get(key)?;
         counter!("vestibule_cache_requests_total", "cache" => "grants", "result" => "stale").increment(1);
-        Some(held)
+        Some(held.at(&self.clock))
     }
 }
 
+/// How long answers live: what the configuration says, or less where their source says so, and `stale_for` after that.
+#[derive(Clone, Copy)]
 struct Life {
     ttl: Duration,
     negative_ttl: Duration,
+    stale_for: Duration,
 }
 
-impl Expiry<Key, Arc<Grants>> for Life {
+impl Life {
     /// ±10 %, different for each entry: what was loaded in one second must not be asked for again in one second.
-    fn expire_after_create(&self, key: &Key, held: &Arc<Grants>, _: Instant) -> Option<Duration> {
-        Some(if held.list.is_empty() { self.negative_ttl } else { jittered(self.ttl, 0.1, key) })
+    fn of(&self, key: &Key, held: &Held) -> Duration {
+        let configured = if held.is_empty() { self.negative_ttl } else { jittered(self.ttl, 0.1, key) };
+        held.fresh(configured) + self.stale_for
+    }
+}
+
+impl Expiry<Key, Held> for Life {
+    fn expire_after_create(&self, key: &Key, held: &Held, _: Instant) -> Option<Duration> {
+        Some(self.of(key, held))
+    }
+
+    fn expire_after_update(&self, key: &Key, held: &Held, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(self.of(key, held))
     }
 }
 

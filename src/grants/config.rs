@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Answer, ConfigGrant, GrantSource};
+use super::{Answer, ConfigGrant, GrantSource, Told};
 use crate::access::{Grant, Holding, HostName, Principal, SubjectId, TenantId};
 
 /// A person; none of the three means anything alone.
@@ -40,7 +40,7 @@ impl GrantSource for ConfigGrants {
     fn grants<'a>(&'a self, who: &'a Principal) -> Answer<'a> {
         let person = (who.host().clone(), who.tenant().clone(), who.subject().clone());
         let held = self.by_person.load().get(&person).cloned().unwrap_or_default();
-        Box::pin(std::future::ready(Ok(held)))
+        Box::pin(std::future::ready(Ok(Told::from(held))))
     }
 }
 

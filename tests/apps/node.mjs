@@ -1,7 +1,8 @@
 // A web app of the usual kind, with nothing but Node: forms, uploads, events, a WebSocket, cookies.
-// usage: node.mjs PORT
+// usage: node.mjs PORT [http2]
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 
 let listener; // of the events
 
@@ -40,7 +41,8 @@ const routes = {
   'GET /open/cookies': (request, response) => json(response, request.headers.cookie ?? ''),
 };
 
-const app = createServer((request, response) => {
+const create = process.argv[3] === 'http2' ? createHttp2Server : createServer;
+const app = create((request, response) => {
   const route = routes[`${request.method} ${request.url.split('?')[0]}`];
   if (route) return route(request, response);
   response.writeHead(404, { 'content-type': 'text/plain' }).end('the app has no such page');

@@ -12,11 +12,15 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use super::{Scene, chunked, noise, sha256};
 use crate::support::{CLIENT, Peer, connect, free_port, read_to_end, read_until, root, tool};
 
-fn scene() -> Scene {
+fn app(more: &[&str]) -> Peer {
     let address = free_port();
     let mut node = tool("node");
-    node.arg(root().join("tests/apps/node.mjs")).arg(address.port().to_string());
-    Scene::before(Peer::start(&node, address))
+    node.arg(root().join("tests/apps/node.mjs")).arg(address.port().to_string()).args(more);
+    Peer::start(&node, address)
+}
+
+fn scene() -> Scene {
+    Scene::before(app(&[]))
 }
 
 #[test]
@@ -113,4 +117,31 @@ fn a_connection_that_node_has_closed_meanwhile_costs_nobody_a_request() {
         // Longer than the app keeps an idle connection.
         thread::sleep(Duration::from_millis(500));
     }
+}
+
+#[test]
+fn the_same_app_works_over_http_2() {
+    let scene = Scene::before_http2(app(&["http2"]));
+    let seen = scene.get("/open/request?a=%20b", &["X-Vestibule-User: evil", "TE: trailers", "Connection: close, TE"]);
+    let seen = seen.json();
+    let words: Vec<&str> = seen["headers"].as_array().expect("a list").iter().filter_map(|w| w.as_str()).collect();
+    let values = |name: &str| words.chunks(2).filter(|pair| pair[0] == name).map(|pair| pair[1]).collect::<Vec<_>>();
+    assert_eq!(values(":authority"), [scene.gateway.host()]);
+    assert_eq!((values(":scheme"), values(":path")), (vec!["http"], vec!["/open/request?a=%20b"]));
+    assert_eq!((values("x-vestibule-user"), values("te"), values("host")), (vec![CLIENT], vec!["trailers"], vec![]));
+    for length in [0, 1, 2_000_003] {
+        let body = noise(length);
+        let answer = scene.ask("POST", "/open/upload", &["Transfer-Encoding: chunked"], &chunked(&body, 9973)).json();
+        assert_eq!((&answer["length"], &answer["sha256"]), (&json!(length), &json!(sha256(&body))));
+    }
+    let mut stream = connect(scene.gateway.address);
+    stream.write_all(&scene.request("GET", "/open/events", &[], b"")).expect("sent");
+    assert!(String::from_utf8_lossy(&read_until(&mut stream, b"data: one\n\n")).contains("data: one\n\n"));
+    assert_eq!(scene.ask("POST", "/open/next", &[], b"").json(), "sent");
+    assert!(read_to_end(&mut stream).ends_with(b"0\r\n\r\n"));
+    assert_eq!(scene.get("/open/login", &[]).all("set-cookie").len(), 2);
+    let both = format!("Cookie: sid=s3cr3t; {}; theme=dark", scene.cookie);
+    let answer = scene.gateway.ask("GET", "/open/cookies", &[&both, "Sec-Fetch-Site: same-origin"]);
+    assert_eq!(answer.json(), "sid=s3cr3t; theme=dark");
+    assert_eq!(scene.get("/open/nowhere", &[]).status, 404);
 }

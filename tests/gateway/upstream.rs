@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use crate::support::Setup;
 
 /// The usual gateway in front of an app of HTTP/2 without TLS.
-fn before_http2(address: SocketAddr) -> Setup {
+pub(super) fn before_http2(address: SocketAddr) -> Setup {
     speaking("h2c", &format!("http://{address}"))
 }
 

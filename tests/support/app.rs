@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -43,6 +45,8 @@ struct Server {
     script: Script,
     log: Arc<Log>,
     max_streams: u32,
+    /// After this, a connection is taken leave of.
+    life: Duration,
     tls: Option<Arc<ServerConfig>>,
 }
 
@@ -69,6 +73,14 @@ impl App {
         F: Future<Output = AppAnswer> + Send + 'static,
     {
         Self::on_tcp(Server { max_streams, ..Server::new(script) })
+    }
+
+    /// That takes leave of each connection after so long, as one does that restarts.
+    pub(crate) fn with_life<F>(life: Duration, script: impl Fn(Request<Incoming>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = AppAnswer> + Send + 'static,
+    {
+        Self::on_tcp(Server { life, ..Server::new(script) })
     }
 
     /// Over TLS; HTTP/2 where it was agreed upon, HTTP/1.1 elsewhere.
@@ -135,7 +147,7 @@ impl Server {
         F: Future<Output = AppAnswer> + Send + 'static,
     {
         let script: Script = Arc::new(move |request| Box::pin(script(request)));
-        Self { script, log: Arc::default(), max_streams: 1000, tls: None }
+        Self { script, log: Arc::default(), max_streams: 1000, life: Duration::from_secs(3600), tls: None }
     }
 
     async fn serve<S>(self, stream: S, is_http2: bool)
@@ -143,7 +155,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.log.connections.fetch_add(1, Ordering::SeqCst);
-        let max_streams = self.max_streams;
+        let (max_streams, life) = (self.max_streams, self.life);
         let service = service_fn(move |request: Request<Incoming>| {
             let server = self.clone();
             async move {
@@ -154,7 +166,12 @@ impl Server {
         });
         if is_http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            let _ = builder.max_concurrent_streams(max_streams).serve_connection(TokioIo::new(stream), service).await;
+            builder.max_concurrent_streams(max_streams);
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            if tokio::time::timeout(life, &mut connection).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
         } else {
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         }

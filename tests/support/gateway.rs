@@ -74,6 +74,14 @@ impl Setup {
         self
     }
 
+    /// Without roles, routes and grants.
+    pub(crate) fn without_rules(mut self) -> Self {
+        let start = self.text.find("[roles.viewer]").expect("roles");
+        let end = self.text.find("[admin]\n").expect("the section behind the rules");
+        self.text.replace_range(start..end, "");
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self

@@ -59,9 +59,10 @@ fn folder_of_certificates() -> tempfile::TempDir {
 fn the_reference_file_has_every_key_once_uncommented_and_is_valid() {
     let all = uncommented(&text("config/vestibule.toml"));
     let folder = folder_of_certificates();
-    // Keys of TLS to the app are for an app behind it.
+    // Keys of TLS to the app are for an app behind it, and those of a permission source for one that has an address.
     let with_tls = all.replace("url = \"http://127.0.0.1", "url = \"https://127.0.0.1");
-    let config = parse(&with_tls, &folder.path().join("v.toml"), &environment(&[])).expect("a good file");
+    let environment = environment(&[("VESTIBULE__PERMISSIONS__SOURCE", "[\"config\", \"http\"]")]);
+    let config = parse(&with_tls, &folder.path().join("v.toml"), &environment).expect("a good file");
     assert_eq!(config.warnings, Vec::<String>::new());
     let known: BTreeSet<_> = KEYS.iter().map(|key| key.path.to_owned()).collect();
     assert_eq!(paths(&all), known);

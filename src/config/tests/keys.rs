@@ -20,7 +20,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("roles.*.permissions", "[\"projects:read\"]"),
     ("routes[].methods", "[\"GET\"]"),
     ("routes[].host_token", "\"ignore\""),
-    ("permissions.source", "\"http\""),
+    ("permissions.source", "\"directory\""),
     ("permissions.on_outage", "\"serve_stale\""),
     ("admin.listen", "\"127.0.0.1:9900\""),
     ("limits.token_failures", "\"50/1m\""),
@@ -172,7 +172,7 @@ fn walk(path: &str, value: &toml::Value, found: &mut Vec<(String, toml::Value)>)
         _ if KEYS.iter().any(|key| key.path == path) => found.push((path.to_owned(), value.clone())),
         toml::Value::Table(table) => {
             for (name, value) in table {
-                let name = if matches!(path, "hosts" | "roles") { "*" } else { name };
+                let name = if matches!(path, "hosts" | "roles" | "permissions.headers") { "*" } else { name };
                 walk(&[path, name].join(if path.is_empty() { "" } else { "." }), value, found);
             }
         }

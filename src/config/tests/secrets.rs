@@ -21,6 +21,7 @@ fn a_secret_file_beside_the_configuration_is_read_without_its_last_line_end() {
     }
 }
 
+// PRC-16
 #[cfg(unix)]
 #[test]
 fn a_secret_file_that_everyone_can_read_is_a_warning() {
@@ -37,6 +38,7 @@ fn a_secret_file_that_everyone_can_read_is_a_warning() {
     }
 }
 
+// PRC-13
 #[test]
 fn a_secret_that_is_missing_empty_or_ambiguous_is_refused() {
     let cases = [
@@ -61,6 +63,7 @@ fn a_secret_that_is_missing_empty_or_ambiguous_is_refused() {
     }
 }
 
+// PRC-13
 #[test]
 fn a_session_key_has_32_bytes_and_is_no_example() {
     let base64 = "ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8";
@@ -73,6 +76,44 @@ fn a_session_key_has_32_bytes_and_is_no_example() {
     }
     let problems = bad(MINIMAL, &[("VESTIBULE_SESSION_KEY", &"0".repeat(64))]);
     assert!(problems[0].contains("this is an example and no key"), "{problems:?}");
+}
+
+#[test]
+fn every_file_is_noted_also_one_that_is_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = |text: &str| {
+        std::fs::write(folder.path().join("v.toml"), text).expect("a file");
+        Source::find(Some(&folder.path().join("v.toml")), environment(&[])).expect("a path")
+    };
+    let named = with_secret(r#"{ file = "key" }"#);
+    let (config, files) = source(&named).read();
+    assert!(config.is_err(), "the key is not there");
+    std::fs::write(folder.path().join("key"), HEX).expect("a file");
+    assert_ne!(files.again(), files, "now it is");
+    let (config, files) = source(&named).read();
+    assert!(config.is_ok());
+    assert_eq!(files.again(), files);
+    std::fs::write(folder.path().join("key"), "another").expect("a file");
+    assert_ne!(files.again(), files);
+    let (config, files) = source("[server").read();
+    assert!(config.is_err());
+    std::fs::remove_file(folder.path().join("v.toml")).expect("a file");
+    assert_ne!(files.again(), files, "the file itself");
+}
+
+#[test]
+fn where_to_ask_is_known_whatever_is_wrong_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ask = |text: &str| {
+        std::fs::write(folder.path().join("v.toml"), text).expect("a file");
+        Source::find(Some(&folder.path().join("v.toml")), environment(&[])).and_then(|source| source.operator())
+    };
+    let admin = "[admin]\ntoken = { env = \"VESTIBULE_ADMIN_TOKEN\" }\n";
+    let (asked, health) = ask(&format!("[upstraem]\n{admin}[health]\nlisten = \"127.0.0.1:1\"\n")).expect("both");
+    assert_eq!((asked.expect("an API").listen.port(), health.expect("probes").port()), (9901, 1));
+    assert!(matches!(ask("[upstraem]"), Ok((None, None))));
+    assert!(ask("[admin]\ntoken = \"plain\"\n").is_err());
+    assert!(ask("[admin").is_err());
 }
 
 #[test]
@@ -113,14 +154,14 @@ fn what_could_be_a_secret_is_shown_in_no_problem() {
     ];
     for line in &lines {
         let problems = read_with(&MINIMAL.replace(session, line), &[]).expect_err("a mistake");
-        let shown = [problems.to_string(), problems.to_json()].concat();
+        let shown = [problems.to_string(), problems.to_json(), problems.sentences().concat()].concat();
         assert!(!shown.contains(CANARY), "{line}:\n{shown}");
     }
     for name in
         ["VESTIBULE__ADMIN__TOKEN", "VESTIBULE__ADMIN__TOKN", "VESTIBULE__SESSION__KEYS", "VESTIBULE__SESSION__KEY"]
     {
         let problems = read_with(&whole(), &[(name, CANARY)]).expect_err("a mistake");
-        let shown = [problems.to_string(), problems.to_json()].concat();
+        let shown = [problems.to_string(), problems.to_json(), problems.sentences().concat()].concat();
         assert!(!shown.contains(CANARY), "{name}:\n{shown}");
     }
     let config = good(&whole(), &[("ASSEMBLY_API_KEY", CANARY), ("VESTIBULE_ADMIN_TOKEN", CANARY)]);

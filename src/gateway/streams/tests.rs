@@ -113,6 +113,7 @@ impl Stage {
             negative_ttl: Duration::from_secs(3600),
             capacity: 100_000,
             on_outage: OnOutage::Deny,
+            clock: Clock::system(),
         }));
         let (drain, draining) = watch::channel(Drain::Serving);
         let live = Live::new(settings_of(&host, &sessions, &grants, "/files/**"), draining);
@@ -260,6 +261,38 @@ async fn a_stream_is_decided_by_the_configuration_in_force() {
     assert!((&mut other).now_or_never().is_none(), "another route of the same right");
     stage.reroute("/elsewhere/**");
     assert_eq!((end_of(one).await, end_of(other).await), (End::Forbidden, End::Forbidden));
+}
+
+#[tokio::test]
+async fn a_stream_hears_of_the_session_that_has_taken_the_place_of_its_own() {
+    let stage = Stage::new(1);
+    let right = stage.right(0);
+    let (first, second) = (right.session.clone().expect("a session"), stage.right(0).session.expect("a session"));
+    let stream = open(right);
+    stage.settled().await;
+    stage.sessions.replace(&first, &second);
+    stage.settled().await;
+    assert!(!stream.is_finished());
+    stage.sessions.revoke(&second);
+    assert_eq!(end_of(stream).await, End::SessionOver);
+}
+
+#[test]
+fn doubt_lasts_for_the_life_of_a_fact_and_ends_with_an_answer() {
+    let life = Duration::from_secs(1);
+    let unknown = || Err(Rejection::HostUnavailable);
+    let mut doubt = Doubt::default();
+    assert_eq!(doubt.after(&Ok(()), life), Ok(life / 4));
+    assert!(doubt.after(&unknown(), life).is_ok_and(|rest| rest <= life / 4));
+    std::thread::sleep(life / 4);
+    assert!(doubt.after(&unknown(), life).is_ok());
+    assert_eq!(doubt.after(&Ok(()), life), Ok(life / 4), "an answer ends it");
+    assert!(doubt.after(&unknown(), life).is_ok());
+    std::thread::sleep(life);
+    assert_eq!(doubt.after(&unknown(), life), Err(End::Unavailable));
+    assert_eq!(doubt.after(&unknown(), Duration::from_secs(3600)), Ok(AGAIN));
+    assert_eq!(doubt.after(&Err(Rejection::SessionExpired), life), Err(End::SessionOver));
+    assert_eq!(doubt.after(&Err(Rejection::NotRouted), life), Err(End::Forbidden));
 }
 
 #[tokio::test]

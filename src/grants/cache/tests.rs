@@ -5,7 +5,8 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::access::{Grant, Holding, HostName, Kind, OrganizationId, RoleKey, Scope, SubjectId, TenantId};
-use crate::grants::Answer;
+use crate::clock::Timestamp;
+use crate::grants::{Answer, Fact, Keep, Outage};
 
 /// A source that counts, can fail, and can be held up.
 #[derive(Default)]
@@ -15,6 +16,8 @@ struct Slow {
     held_up: AtomicBool,
     go: Notify,
     role: Mutex<Option<&'static str>>,
+    keep: Mutex<Keep>,
+    until: Mutex<Option<Timestamp>>,
 }
 
 impl GrantSource for Slow {
@@ -31,9 +34,12 @@ impl GrantSource for Slow {
                 self.go.notified().await;
             }
             if self.down.load(Ordering::SeqCst) {
-                return Err(SourceError { source_name: "slow", cause: "down".into() });
+                let outage = Outage::Unavailable;
+                return Err(SourceError { source_name: "slow", outage, cause: "down".into() });
             }
-            Ok(role.map(grant).into_iter().collect())
+            let until = *self.until.lock().expect("no panic");
+            let facts = role.map(|role| Fact { grant: grant(role), until }).into_iter().collect();
+            Ok(Told { facts, keep: *self.keep.lock().expect("no panic") })
         })
     }
 }
@@ -47,15 +53,20 @@ fn person(tenant: &str, subject: &str) -> Principal {
     Principal::proven(host, TenantId::new(tenant).expect("id"), SubjectId::new(subject).expect("id"), Kind::Internal)
 }
 
-fn lookup(source: &Arc<Slow>, on_outage: OnOutage) -> Arc<GrantLookup> {
-    Arc::new(GrantLookup::new(GrantSettings {
+fn settings(source: &Arc<Slow>, on_outage: OnOutage) -> GrantSettings {
+    GrantSettings {
         sources: vec![Arc::clone(source) as Arc<dyn GrantSource>],
         default_roles: Vec::new(),
         ttl: Duration::from_millis(300),
         negative_ttl: Duration::from_millis(50),
         capacity: 1000,
         on_outage,
-    }))
+        clock: Clock::system(),
+    }
+}
+
+fn lookup(source: &Arc<Slow>, on_outage: OnOutage) -> Arc<GrantLookup> {
+    Arc::new(GrantLookup::new(settings(source, on_outage)))
 }
 
 fn viewer() -> Arc<Slow> {
@@ -152,11 +163,76 @@ async fn a_stale_answer_outlives_an_outage_but_not_a_change() {
     assert!(ask(&lookup, &person("t", "u")).await.is_err(), "something changed since");
 }
 
+async fn held(lookup: &GrantLookup) -> Option<usize> {
+    ask(lookup, &person("t", "u")).await.ok().map(|held| held.list.len())
+}
+
+#[tokio::test]
+async fn a_source_shortens_the_time_that_its_answer_is_kept() {
+    let source = viewer();
+    let lookup = lookup(&source, OnOutage::Deny);
+    *source.keep.lock().expect("no panic") = Keep { fresh: Some(Duration::ZERO), stale: true };
+    for calls in 1..=3 {
+        assert_eq!(held(&lookup).await, Some(1));
+        assert_eq!(source.calls.load(Ordering::SeqCst), calls, "nothing is kept");
+    }
+    *source.keep.lock().expect("no panic") = Keep { fresh: Some(Duration::from_hours(1)), stale: true };
+    held(&lookup).await;
+    held(&lookup).await;
+    assert_eq!(source.calls.load(Ordering::SeqCst), 4, "kept");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    held(&lookup).await;
+    assert_eq!(source.calls.load(Ordering::SeqCst), 5, "but no longer than the configuration says");
+}
+
+#[tokio::test]
+async fn cch_10_somebody_who_is_known_to_hold_nothing_has_nothing_in_an_outage() {
+    let source = viewer();
+    let lookup = lookup(&source, OnOutage::ServeStale(Duration::from_secs(60)));
+    assert_eq!(held(&lookup).await, Some(1));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    *source.role.lock().expect("no panic") = None;
+    assert_eq!(held(&lookup).await, Some(0));
+    source.down.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(held(&lookup).await, Some(0), "the last answer, and not the one before it");
+}
+
+#[tokio::test]
+async fn cch_10_stale_answers_end_and_some_are_never_served() {
+    let source = viewer();
+    let lookup = lookup(&source, OnOutage::ServeStale(Duration::from_millis(600)));
+    *source.keep.lock().expect("no panic") = Keep { fresh: Some(Duration::ZERO), stale: true };
+    assert_eq!(held(&lookup).await, Some(1));
+    source.down.store(true, Ordering::SeqCst);
+    assert_eq!(held(&lookup).await, Some(1), "within its time");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(held(&lookup).await, None, "the time counts from the end of being fresh");
+    source.down.store(false, Ordering::SeqCst);
+    assert_eq!(held(&lookup).await, Some(1));
+    *source.keep.lock().expect("no panic") = Keep { fresh: Some(Duration::ZERO), stale: false };
+    assert_eq!(held(&lookup).await, Some(1));
+    source.down.store(true, Ordering::SeqCst);
+    assert_eq!(held(&lookup).await, None, "its source said that it must not serve so");
+}
+
+#[tokio::test]
+async fn a_grant_that_is_over_counts_for_nothing_in_an_outage_either() {
+    let source = viewer();
+    let lookup = lookup(&source, OnOutage::ServeStale(Duration::from_secs(60)));
+    *source.until.lock().expect("no panic") = Some(Clock::system().now() + Duration::from_millis(500));
+    assert_eq!(held(&lookup).await, Some(1));
+    source.down.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(held(&lookup).await, Some(0));
+}
+
 #[test]
 fn entries_of_one_second_do_not_end_in_one_second() {
     let key = |n: usize| Key { principal: person("t", &format!("u{n}")), standing: Arc::default(), revision: 0 };
-    let life = Life { ttl: Duration::from_secs(30), negative_ttl: Duration::from_secs(5) };
-    let held = Arc::new(Grants { list: vec![grant("viewer")], revision: 0 });
+    let (ttl, negative_ttl, stale_for) = (Duration::from_secs(30), Duration::from_secs(5), Duration::ZERO);
+    let life = Life { ttl, negative_ttl, stale_for };
+    let held = Held::new(Told::from(vec![grant("viewer")]), 0, Clock::system().now());
     let mut buckets = [0_u32; 6];
     for n in 0..6000 {
         let lives = life.expire_after_create(&key(n), &held, Instant::now()).expect("an end");
@@ -181,4 +257,31 @@ fn limited_staff_hold_default_roles_only_where_the_host_says() {
     assert_eq!(scopes(&standing("admin", Some(vec![acme.clone()]))), [Scope::Organization(acme)]);
     assert_eq!(scopes(&standing("admin", Some(Vec::new()))), []);
     assert_eq!(scopes(&standing("staff", None)), []);
+}
+
+#[tokio::test]
+async fn other_settings_know_nothing_of_what_was_found_before_or_is_on_its_way() {
+    let (source, standing) = (Arc::new(Slow::default()), Arc::default());
+    *source.role.lock().expect("no panic") = Some("editor");
+    let stale = OnOutage::ServeStale(Duration::from_mins(1));
+    let before = lookup(&source, stale);
+    let (ann, bob) = (person("t", "ann"), person("t", "bob"));
+    before.moved(&Change { tenant: Some(ann.tenant().clone()) });
+    let held = before.of(&ann, &standing).await.expect("an answer");
+    source.held_up.store(true, Ordering::SeqCst);
+    let (late, asked, as_before) = (Arc::clone(&before), bob.clone(), Arc::clone(&standing));
+    let late = tokio::spawn(async move { late.of(&asked, &as_before).await });
+    while source.calls.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    *source.role.lock().expect("no panic") = Some("viewer");
+    let after = GrantLookup::after(&before, settings(&source, stale));
+    source.held_up.store(false, Ordering::SeqCst);
+    let found = after.of(&bob, &standing).await.expect("an answer");
+    assert_eq!(found.list, [grant("viewer")], "not the answer that was on its way");
+    assert!(found.revision > held.revision, "{} after {}", found.revision, held.revision);
+    source.go.notify_one();
+    assert_eq!(late.await.expect("no panic").expect("an answer").list, [grant("editor")]);
+    source.down.store(true, Ordering::SeqCst);
+    assert!(after.of(&ann, &standing).await.is_err(), "nor the last one from before an outage");
 }

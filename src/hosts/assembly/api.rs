@@ -137,6 +137,11 @@ impl Api {
         Ok(Self { http, base, key: api_key, host: name, limits: api_budget, budget })
     }
 
+    #[cfg(test)]
+    pub(super) fn shares_its_count_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.budget, &other.budget)
+    }
+
     /// Proves that the key speaks for the workspace and, with a token id, that the token is alive.
     pub(super) async fn workspace(&self, tenant: &str, token_id: Option<&str>) -> Result<Workspace, ApiError> {
         self.get("workspace", "/v1/workspaces", tenant, token_id).await

@@ -115,8 +115,8 @@ impl<'a> Raw<'a> {
     fn put_unknown(&mut self, name: &str, value: &str) -> Result<(), Refused> {
         let name_fits = (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphabetic());
         let is_harmless = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f' | b'-');
-        let value_fits =
-            ((1..=64).contains(&value.len()) && value.bytes().all(is_harmless)) || rfc3339(value).is_some();
+        let value_fits = ((1..=64).contains(&value.len()) && value.bytes().all(is_harmless))
+            || Timestamp::from_rfc3339(value).is_some();
         if !name_fits || !value_fits || self.unknown.iter().any(|known| known == name) {
             return Err(Refused);
         }
@@ -170,14 +170,7 @@ fn moment(text: &str) -> Option<Timestamp> {
             _ => None,
         };
     }
-    rfc3339(text)
-}
-
-fn rfc3339(text: &str) -> Option<Timestamp> {
-    let plain = text.len() <= 40
-        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'Z' | b':' | b'.' | b'+' | b'-'));
-    let time: jiff::Timestamp = text.parse().ok().filter(|_| plain && text.len() >= 20)?;
-    u64::try_from(time.as_millisecond()).ok().map(Timestamp::from_millis)
+    Timestamp::from_rfc3339(text)
 }
 
 #[cfg(test)]

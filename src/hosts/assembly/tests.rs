@@ -163,3 +163,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn other_settings_forget_nothing_that_was_seen_of_tokens_and_nothing_that_was_spent() {
+    let clock = Clock::manual(Timestamp::from_secs(1_790_000_000));
+    let before = assembly(&clock);
+    let early = token(&[("tokenId", "a")]);
+    let opened = before.open(&early).expect("a good token");
+    before.memory.note_confirmed(opened.name);
+    let standing = || Known { standing: Arc::default(), portal: None, at: clock.now() };
+    before.known.insert(opened.identity.clone(), standing());
+    clock.advance(Duration::from_mins(9));
+    let settings = |change: &dyn Fn(&mut AssemblySettings)| {
+        let mut settings = before.settings.clone();
+        change(&mut settings);
+        Assembly::after(&before, settings).expect("a host")
+    };
+    let longer = settings(&|settings| settings.revalidate = Duration::from_hours(2));
+    assert!(longer.memory.is_confirmed(opened.name) && longer.known.contains_key(&opened.identity));
+    let elsewhere = settings(&|settings| settings.api_url = "https://127.0.0.1:10".into());
+    assert!(!elsewhere.memory.is_confirmed(opened.name) && !elsewhere.known.contains_key(&opened.identity));
+    for after in [&longer, &elsewhere] {
+        assert_eq!(after.open(&early).map(|again| again.first_seen), Ok(opened.first_seen));
+        let garbled = token(&[("tokenId", "a"), ("companyId", "cccccccc-dddd-4eee-8fff-000000000000")]);
+        assert!(after.open(&garbled).is_err(), "the token id is somebody's");
+        assert!(after.api.shares_its_count_with(&before.api));
+    }
+    clock.advance(Duration::from_mins(1));
+    assert!(longer.open(&early).is_err(), "its age counts from its first sight");
+    let shorter = settings(&|settings| settings.max_token_age = Duration::from_mins(30));
+    assert!(shorter.open(&early).is_ok());
+}
+
+#[test]
+fn a_workspace_that_left_the_settings_is_confirmed_no_more() {
+    let clock = Clock::manual(Timestamp::from_secs(1_790_000_000));
+    let before = assembly(&clock);
+    let identity = before.open(&token(&[])).expect("a good token").identity;
+    let principal = identity.principal(before.name());
+    assert!(before.confirmed(&principal, clock.now()).is_some());
+    let other = TenantId::new("22222222-2222-4333-8444-555555555555").expect("an id");
+    let settings = AssemblySettings { tenants: vec![other], ..before.settings.clone() };
+    let after = Assembly::after(&before, settings).expect("a host");
+    assert!(after.confirmed(&principal, clock.now()).is_none());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    assert!(matches!(runtime.block_on(after.confirm(&principal, clock.now())), Err(HostError::Refused)));
+}

@@ -1,13 +1,20 @@
 //! Event streams, and whatever else of an answer takes long.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http::Response;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+
 use super::{AT_ONCE, log_out};
-use crate::support::{Answer, Gateway, Setup, Token, Upstream, connect, read_to_end, read_until, request};
+use crate::gateway::upstream::before_http2;
+use crate::support::{Answer, App, Gateway, Setup, Token, Upstream, connect, read_to_end, read_until, request};
 
 /// An app whose answers never end: the head, and then an event every 50 ms until the caller is gone.
 fn endless(head: &'static str) -> (Upstream, Arc<Mutex<Vec<Instant>>>) {
@@ -117,4 +124,43 @@ fn each_event_arrives_when_it_is_sent_and_the_stream_has_no_end_of_its_own() {
     println!("events came {usual} ms (median) and at most {most} ms later than the fastest");
     assert!(usual <= 100 && most < 1000, "{late:?}");
     assert!(read_until(&mut stream, b"0\r\n\r\n").ends_with(b"0\r\n\r\n"));
+}
+
+#[test]
+fn a_call_to_an_app_of_http2_ends_there_too() {
+    let (gone, noted) = mpsc::channel();
+    let app = App::start(move |request| {
+        let gone = gone.clone();
+        async move {
+            let mut body = request.into_body();
+            tokio::spawn(async move {
+                while let Some(Ok(_)) = body.frame().await {}
+                let _ = gone.send(Instant::now());
+            });
+            let frames = futures_util::stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"message"))), ()))
+            });
+            let answer = Response::builder().header("content-type", "application/grpc");
+            answer.body(StreamBody::new(frames).boxed()).expect("an answer")
+        }
+    });
+    let gateway = before_http2(app.address).start();
+    let cookie = format!("Cookie: {}", gateway.sign_in(&Token::client()));
+    let lines = [
+        cookie.as_str(),
+        "Sec-Fetch-Site: same-origin",
+        "TE: trailers",
+        "Connection: TE",
+        "Transfer-Encoding: chunked",
+    ];
+    let mut stream = connect(gateway.address);
+    stream.write_all(&request("POST", "/open/call", &gateway.host(), &lines, b"3\r\none\r\n")).expect("sent");
+    read_until(&mut stream, b"message");
+    thread::sleep(Duration::from_millis(400));
+    let began = Instant::now();
+    log_out(&gateway, cookie.trim_start_matches("Cookie: "));
+    read_to_end(&mut stream);
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    noted.recv_timeout(Duration::from_secs(3)).expect("the app's stream is over");
 }

@@ -1,13 +1,14 @@
 //! An app of HTTP/2 that breaks, stalls, or takes leave, frame by frame.
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{before_http2, with_upstream};
 use crate::gateway::forward::memory;
+use crate::support::h2::{self, Raw};
 use crate::support::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameApp, HEADERS, RST_STREAM, STATUS_200, Wire, connect, request,
 };
@@ -68,6 +69,10 @@ fn a_transfer_that_breaks_off_never_looks_complete_over_http_2() {
         let gateway = before_http2(app.address).start();
         let answer = gateway.ask("GET", "/public/x", &[]);
         assert!(answer.broken, "{name}: {answer:?}");
+        let mut caller = Raw::open(gateway.address);
+        caller.headers(1, h2::END_HEADERS | h2::END_STREAM, &h2::get(&gateway.host(), "/public/x", &[]));
+        let reset = caller.wait(RST_STREAM, 1).expect(name);
+        assert_ne!(reset.code(), NO_ERROR, "{name}: which would be an end");
     }
 }
 
@@ -250,4 +255,69 @@ fn an_app_that_closes_every_connection_at_once_is_502_and_is_not_stormed() {
         assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"));
     }
     assert!(app.connections() <= 40, "{} connections", app.connections());
+}
+
+#[test]
+fn what_the_app_may_have_looked_at_is_not_sent_again() {
+    let failures: [(&str, bool, Script); 5] = [
+        ("leave that counts the request", true, |wire, stream| wire.go_away(stream, NO_ERROR)),
+        ("a broken connection", true, |wire, stream| wire.go_away(stream, INTERNAL_ERROR)),
+        ("nothing", true, |_, _| {}),
+        ("a reset", false, |wire, stream| wire.reset(stream, INTERNAL_ERROR)),
+        ("a cancelled stream", false, |wire, stream| wire.reset(stream, CANCEL)),
+    ];
+    for (name, closes, fail) in failures {
+        let asked = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&asked);
+        // The first request of a connection is answered, so that it is one that has been used.
+        let app = FrameApp::start(move |wire| {
+            let Some(first) = wire.request() else { return };
+            wire.answer(first);
+            while let Some(stream) = wire.request() {
+                count.fetch_add(1, Ordering::SeqCst);
+                fail(wire, stream);
+                if closes {
+                    return thread::sleep(Duration::from_millis(50));
+                }
+            }
+        });
+        let gateway = before_http2(app.address).start();
+        let mut failed = 0;
+        for method in ["POST", "DELETE"].repeat(8) {
+            let answer = gateway.ask(method, "/public/x", &[]);
+            assert!(matches!(answer.status, 200 | 502), "{name}: {answer:?}");
+            failed += usize::from(answer.status == 502);
+        }
+        assert!(failed > 4, "{name}: {failed} failed");
+        assert_eq!(asked.load(Ordering::SeqCst), failed, "{name}: one try for each");
+    }
+}
+
+// UPS-08
+#[test]
+fn a_stream_that_its_caller_resets_is_reset_at_the_app_before_and_inside_of_its_answer() {
+    for begun in [false, true] {
+        let (sender, resets) = mpsc::channel();
+        let app = FrameApp::start(move |wire| {
+            let stream = wire.request().expect("a request");
+            if begun {
+                wire.begin_answer(stream);
+            }
+            let frame = wire.next(RST_STREAM).expect("a reset");
+            sender.send((frame.stream == stream, frame.payload)).expect("the test waits");
+            serve(wire);
+        });
+        let gateway = before_http2(app.address).start();
+        let mut caller = Raw::open(gateway.address);
+        caller.headers(1, h2::END_HEADERS | h2::END_STREAM, &h2::get(&gateway.host(), "/public/slow", &[]));
+        if begun {
+            caller.wait(DATA, 1).expect("a part of the answer");
+        } else {
+            thread::sleep(Duration::from_millis(200));
+        }
+        caller.send(&h2::frame(RST_STREAM, 0, 1, &CANCEL.to_be_bytes()));
+        let reset = resets.recv_timeout(Duration::from_secs(2)).expect("within a second or so");
+        assert_eq!(reset, (true, CANCEL.to_be_bytes().to_vec()), "begun: {begun}");
+        assert_eq!(caller.ask(3, &h2::get(&gateway.host(), "/public/x", &[])), 200, "the connections go on");
+    }
 }

@@ -12,7 +12,10 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Incoming;
 
 use super::before_http2;
-use crate::support::{Answer, App, Gateway, connect, read_to_end, read_until, request};
+use crate::support::{
+    Answer, App, Gateway, Peer, connect, free_port, output_of, python_with_packages, read_to_end, read_until, request,
+    root,
+};
 
 /// Answers every message as it comes, and ends with a status. `Trailer` is for callers of HTTP/1.1, who need it.
 fn echo(body: Incoming) -> crate::support::AppAnswer {
@@ -97,4 +100,53 @@ fn a_status_without_a_message_passes() {
     let bytes = [call(&gateway, "/public/unimplemented"), b"0\r\n\r\n".to_vec()].concat();
     let answer = gateway.raw(&bytes);
     assert_eq!((answer.status, answer.header("grpc-status"), answer.body.len()), (200, "12", 0), "{}", answer.head);
+}
+
+/// A server of another make, which is strict about HTTP/2 where ours is lenient.
+fn server() -> Peer {
+    let address = free_port();
+    let mut python = python_with_packages();
+    python.arg(root().join("tests/grpc/server.py")).arg(address.port().to_string());
+    Peer::start(&python, address)
+}
+
+/// One message as gRPC frames it: not compressed, and its length (gRPC over HTTP/2, "Length-Prefixed-Message"); as a chunk.
+fn message(text: &str) -> Vec<u8> {
+    let length = u32::try_from(text.len()).expect("short").to_be_bytes();
+    let framed = [&[0], &length[..], text.as_bytes()].concat();
+    [format!("{:x}\r\n", framed.len()).as_bytes(), &framed, b"\r\n"].concat()
+}
+
+#[test]
+fn a_grpc_server_of_another_make_answers_through_the_gateway() {
+    let server = server();
+    let gateway = before_http2(server.address).start();
+    let mut stream = connect(gateway.address);
+    stream.write_all(&call(&gateway, "/public/Echo")).expect("sent");
+    let head = read_until(&mut stream, b"\r\n\r\n");
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}\n{}", String::from_utf8_lossy(&head), server.output());
+    for text in ["one", "two"] {
+        stream.write_all(&message(text)).expect("sent");
+        let answered = read_until(&mut stream, text.as_bytes());
+        assert!(String::from_utf8_lossy(&answered).contains(&format!("echo:{text}")), "{text}");
+    }
+    stream.write_all(b"0\r\n\r\n").expect("sent");
+    assert!(read_to_end(&mut stream).ends_with(b"0\r\n\r\n"), "a whole answer");
+    // An error before the first message is a head without a body.
+    let failing = [call(&gateway, "/public/Fail"), message(""), b"0\r\n\r\n".to_vec()].concat();
+    let answer = gateway.raw(&failing);
+    assert_eq!((answer.status, answer.header("grpc-status")), (200, "9"), "{}", answer.head);
+    assert_eq!(answer.header("grpc-message"), "not like this: 100 %25 sure");
+    let nothing = [call(&gateway, "/public/Nothing"), message(""), b"0\r\n\r\n".to_vec()].concat();
+    assert_eq!(gateway.raw(&nothing).header("grpc-status"), "12");
+}
+
+#[test]
+fn grpc_of_another_make_on_both_sides_notices_no_gateway_between() {
+    let server = server();
+    let gateway = before_http2(server.address).start();
+    let mut python = python_with_packages();
+    python.arg(root().join("tests/grpc/client.py")).arg(gateway.address.port().to_string());
+    let said = output_of(&python);
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 11, "{said}");
 }

@@ -215,3 +215,80 @@ fn protocol_and_address_have_to_fit() {
         assert_eq!(check(protocol, url).0, Some(0), "{protocol} {url}");
     }
 }
+
+// UPS-09
+#[test]
+fn events_arrive_one_by_one_and_their_stream_has_no_time_limit() {
+    let app = App::start(|_| async {
+        let events = futures_util::stream::unfold(0, |number| async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let event = http_body::Frame::data(bytes::Bytes::from(format!("data: {number}\n\n")));
+            (number < 6).then_some((Ok::<_, Infallible>(event), number + 1))
+        });
+        let answer = http::Response::builder().header("content-type", "text/event-stream");
+        answer.body(http_body_util::StreamBody::new(events).boxed()).expect("an answer")
+    });
+    let gateway = with_upstream(before_http2(app.address), "header_timeout = \"300ms\"").start();
+    let mut stream = connect(gateway.address);
+    stream.write_all(&request("GET", "/public/events", &gateway.host(), &[], b"")).expect("sent");
+    read_until(&mut stream, b"\r\n\r\n");
+    let started = Instant::now();
+    for number in 0..5 {
+        let seen = read_until(&mut stream, b"\n\n");
+        assert!(String::from_utf8_lossy(&seen).contains(&format!("data: {number}")), "{number}");
+        let late = started.elapsed().saturating_sub(Duration::from_millis(200 * (number + 1)));
+        assert!(late < Duration::from_secs(1), "{number}: {late:?} late");
+    }
+    assert!(started.elapsed() > Duration::from_millis(900), "they come as they are made");
+    assert!(read_to_end(&mut stream).ends_with(b"0\r\n\r\n"), "a whole answer");
+}
+
+#[test]
+fn answers_without_a_body_pass_with_their_length_over_http_2() {
+    let app = App::start(|request| async move {
+        let status = match request.uri().path() {
+            "/public/same" => 304,
+            "/public/none" => 204,
+            _ => 200,
+        };
+        let answer = http::Response::builder().status(status).header("etag", "\"x\"");
+        let answer =
+            if request.method() == http::Method::HEAD { answer.header("content-length", "1000") } else { answer };
+        answer.body(http_body_util::Empty::new().boxed()).expect("an answer")
+    });
+    let gateway = before_http2(app.address).start();
+    let head = gateway.ask("HEAD", "/public/head", &[]);
+    assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, "1000", 0));
+    for (target, status) in [("/public/same", 304), ("/public/none", 204), ("/public/empty", 200)] {
+        let answer = gateway.ask("GET", target, &[]);
+        assert_eq!((answer.status, answer.header("etag"), answer.broken), (status, "\"x\"", false), "{target}");
+    }
+    assert!(!gateway.output().contains("broke off"), "{}", gateway.output());
+}
+
+// UPS-13
+#[test]
+fn an_app_that_takes_leave_of_its_connections_under_load_costs_nobody_a_request() {
+    let app = App::with_life(Duration::from_millis(30), |request| async move {
+        let body = request.into_body().collect().await.expect("a body").to_bytes();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        text(&format!("{} bytes", body.len()))
+    });
+    let gateway = before_http2(app.address).start();
+    let until = Instant::now() + Duration::from_secs(2);
+    thread::scope(|scope| {
+        for (method, body) in [("GET", 0), ("POST", 10), ("POST", 100_000)].repeat(2) {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                let (body, mut asked) = (b"x".repeat(body), 0);
+                while Instant::now() < until {
+                    let answer = gateway.send(method, "/public/x", &[], &body);
+                    assert_eq!(answer.text(), format!("{} bytes", body.len()), "{method} {asked}: {}", answer.head);
+                    asked += 1;
+                }
+                assert!(asked > 20, "{asked}");
+            });
+        }
+    });
+    assert!(app.connections() > 20, "{} connections", app.connections());
+}

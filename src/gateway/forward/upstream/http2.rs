@@ -88,8 +88,9 @@ pub(in crate::gateway) struct Stream {
     generation: u64,
     pool: Pool,
     reused: bool,
-    /// When an answer that has not come is overdue.
+    /// When the answer should have begun.
     overdue: Instant,
+    /// Whether it has, or never will.
     settled: bool,
 }
 
@@ -259,8 +260,8 @@ impl Stream {
     }
 }
 
-/// The place is free again. A connection that has not settled in time is given no more requests: it may be dead, and
-/// nothing else would tell.
+/// The place is free again. A connection on which an answer did not begin in time is given no more requests: it may be dead,
+/// and nothing else would tell.
 impl Drop for Stream {
     fn drop(&mut self) {
         let now = Instant::now();
