@@ -70,7 +70,7 @@ fn a_transfer_that_breaks_off_never_looks_complete_over_http_2() {
         let answer = gateway.ask("GET", "/public/x", &[]);
         assert!(answer.broken, "{name}: {answer:?}");
         let mut caller = Raw::open(gateway.address);
-        caller.headers(1, h2::END_HEADERS | h2::END_STREAM, &h2::get(&gateway.host(), "/public/x", &[]));
+        caller.headers(1, END_HEADERS | END_STREAM, &h2::get(&gateway.host(), "/public/x", &[]));
         let reset = caller.wait(RST_STREAM, 1).expect(name);
         assert_ne!(reset.code(), NO_ERROR, "{name}: which would be an end");
     }
@@ -309,7 +309,7 @@ fn a_stream_that_its_caller_resets_is_reset_at_the_app_before_and_inside_of_its_
         });
         let gateway = before_http2(app.address).start();
         let mut caller = Raw::open(gateway.address);
-        caller.headers(1, h2::END_HEADERS | h2::END_STREAM, &h2::get(&gateway.host(), "/public/slow", &[]));
+        caller.headers(1, END_HEADERS | END_STREAM, &h2::get(&gateway.host(), "/public/slow", &[]));
         if begun {
             caller.wait(DATA, 1).expect("a part of the answer");
         } else {
