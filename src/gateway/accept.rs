@@ -165,10 +165,18 @@ async fn converse(
     // Not kept for as long as the connection is: it may outlive many.
     let (limits, tls) = worker.terms();
     let first = opened + limits.first_byte;
-    let socket = Socket::open(stream, tls, first).await?;
     let activity = Arc::new(Activity::new(limits.http2.resets));
-    let (mut stream, closed) = TimedStream::new(socket, first, Times::of(&limits), Arc::clone(&activity), slot);
-    let speaks_http2 = stream.speaks_http2().await?;
+    let beginning = async {
+        let socket = Socket::open(stream, tls, first).await?;
+        let (mut stream, closed) = TimedStream::new(socket, first, Times::of(&limits), Arc::clone(&activity), slot);
+        let speaks_http2 = stream.speaks_http2().await?;
+        Ok::<_, io::Error>((stream, closed, speaks_http2))
+    };
+    let (stream, closed, speaks_http2) = tokio::select! {
+        begun = beginning => begun?,
+        // It has not asked for anything yet.
+        () = reached(drain, Drain::Closing) => return Ok(()),
+    };
     // What began together does not end together.
     let age = jittered(limits.connection_age, 0.1, &address);
     let exchanges = Arc::clone(&activity);

@@ -292,6 +292,26 @@ fn an_answer_that_nobody_takes_ends_its_http2_stream_alone() {
     assert_eq!(raw.ask(3, &h2::get(&gateway.host(), "/nowhere", &[])), 404);
 }
 
+// PRC-02
+#[test]
+fn a_stop_waits_for_nobody_who_has_asked_for_nothing() {
+    let pair = Pair::of(&["127.0.0.1"]);
+    let long = |setup: Setup| setup.with("drain = \"2s\"", "drain = \"20s\"");
+    let (plain, secure) = (Setup::new(&Upstream::start()), Setup::new(&Upstream::start()).tls(&pair));
+    for gateway in [long(plain).start(), long(secure).start()] {
+        let mut held = vec![connect(gateway.address), connect(gateway.address), connect(gateway.address)];
+        // A byte of a head, of a preface, and of a handshake.
+        held[1].write_all(b"P").expect("sent");
+        held[2].write_all(&[22]).expect("sent");
+        held.push(Raw::open(gateway.address).stream);
+        sleep(Duration::from_millis(100));
+        let started = Instant::now();
+        assert_eq!(gateway.terminate(), Some(0));
+        assert!(started.elapsed() < Duration::from_secs(6), "after {:?}", started.elapsed());
+        assert!(!gateway.output().contains("are cut"), "{}", gateway.output());
+    }
+}
+
 #[test]
 fn dos_15_a_tls_handshake_that_does_not_end_is_closed() {
     let pair = Pair::of(&["127.0.0.1"]);

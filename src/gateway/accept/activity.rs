@@ -22,14 +22,14 @@ pub(super) struct Activity {
     ended: AtomicU64,
     /// Exchanges that ended before their answer began.
     cancelled: AtomicU64,
-    /// So many of them end an HTTP/2 connection.
+    /// So many of them end an HTTP/2 connection; twice as many cut it.
     cancels: u64,
     tunnel: AtomicBool,
     /// The next answer is the last.
     ends: AtomicBool,
     /// Whether the last request had a body.
     body: AtomicBool,
-    /// Told to an HTTP/2 connection that should not be used any longer: once to say so, once more to cut it.
+    /// Told to an HTTP/2 connection that should not be used any longer.
     over: Notify,
     interim: Arc<Waiting>,
 }
@@ -93,6 +93,11 @@ impl Activity {
 
     pub(super) fn interim(&self) -> &Waiting {
         &self.interim
+    }
+
+    /// Whether the caller went on to break exchanges off after it was told to stop.
+    pub(super) fn is_abused(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed) >= self.cancels.saturating_mul(2)
     }
 
     /// The connection should not be used any longer.

@@ -150,8 +150,15 @@ where
         () = activity.over() => {}
     }
     serving.as_mut().graceful_shutdown();
-    tokio::select! {
-        result = &mut serving => result,
-        () = activity.over() => Ok(()),
+    loop {
+        tokio::select! {
+            result = &mut serving => return result,
+            () = activity.over() => {}
+            // Whoever has not closed by then, and waits for nothing, does not read what it is told.
+            () = reached(drain, Drain::Closing), if !activity.is_busy() => return Ok(()),
+        }
+        if activity.is_abused() {
+            return Ok(());
+        }
     }
 }
