@@ -352,5 +352,6 @@ async fn waiting_for_a_place_is_part_of_the_time() {
     let answers = futures_util::future::join_all(people.iter().map(|who| source.grants(who))).await;
     let answered = answers.iter().filter(|answer| answer.is_ok()).count();
     assert!((1..=2).contains(&answered), "{answered}");
-    assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| error.cause == "no answer in time"));
+    assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| error.outage == Outage::NotAsked));
+    assert!(source.grants(&person("late")).await.is_ok(), "a crowd is no outage, and ends nobody's questions");
 }
