@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{CLIENT, Gateway, Setup, Token, Upstream, answer_with, connect, request};
+use crate::support::{Gateway, Setup, Token, Upstream, answer_with, connect, request};
 
 /// Asks, and is gone after 20 ms.
 fn ask_and_leave(gateway: &Gateway, target: &str, lines: &[&str]) {
@@ -43,12 +43,13 @@ fn who_leaves_again_and_again_makes_one_question_to_the_host() {
     let cookie = gateway.sign_in(&Token::client());
     gateway.platform.be_slow();
     thread::sleep(Duration::from_millis(2500));
+    let before = gateway.platform.seen().len();
     for _ in 0..20 {
         look_and_leave(&gateway, &cookie);
     }
     assert_eq!(gateway.own("GET", "/open", &cookie).status, 200);
-    let asked = gateway.platform.calls(&format!("/v1/clients/{CLIENT}"));
-    assert!((2..=3).contains(&asked), "at the beginning, and when it was due: {asked}");
+    let calls = gateway.platform.seen().len() - before;
+    assert!(calls <= 3, "the workspace and the person, once: {calls}");
 }
 
 #[test]
