@@ -127,7 +127,9 @@ impl HttpGrants {
         let Ok(_in_queue) = self.queue.try_acquire() else {
             return Err(not_asked("too many questions wait for an answer"));
         };
-        let Some(pass) = self.breaker.enter(Instant::now(), self.people.hash_one(&question)) else {
+        // A person, in whatever company: one who acts in five of them is still one whose record has no answer.
+        let person = self.people.hash_one((who.host(), who.tenant(), who.subject()));
+        let Some(pass) = self.breaker.enter(Instant::now(), person) else {
             return Err(not_asked("it is not asked for a moment, because it did not answer"));
         };
         let end = tokio::time::Instant::now() + self.settings.timeout;
