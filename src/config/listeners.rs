@@ -112,6 +112,7 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
     let mut headers = table.table("headers", reader);
     let mut body = table.table("body", reader);
     let mut connections = table.table("connections", reader);
+    let mut upstream_requests = table.table("upstream_requests", reader);
     let http2 = http2_limits(&mut table, reader);
     let rate = |node: &Node| {
         let written = text(node)?;
@@ -132,7 +133,13 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         body_min_rate: body.or("min_rate", default.body_min_rate, reader, pace),
         send_idle: table.or("send_idle", default.send_idle, reader, some_time()),
         answer_idle: table.or("answer_idle", default.answer_idle, reader, duration(Duration::from_millis(10), DAY)),
-        upstream_requests: table.or("upstream_requests", default.upstream_requests, reader, count(10_000_000)),
+        upstream_requests: upstream_requests.or("total", default.upstream_requests, reader, count(10_000_000)),
+        upstream_requests_per_address: upstream_requests.or(
+            "per_address",
+            default.upstream_requests_per_address,
+            reader,
+            count(10_000_000),
+        ),
         keep_alive: table.or("keep_alive", default.keep_alive, reader, some_time()),
         connection_age: table.or(
             "connection_age",
@@ -157,7 +164,7 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         token_failures,
         token_failure_window,
     };
-    for part in [headers, body, connections, table] {
+    for part in [headers, body, connections, upstream_requests, table] {
         part.finish(reader);
     }
     limits

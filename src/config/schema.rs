@@ -247,10 +247,16 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.send_idle", "string", "\"60s\"", "Longest time that a caller may take nothing of an answer."),
     key("limits.answer_idle", "string", "\"15m\"", "Longest silence inside an answer of the app; per route too."),
     key(
-        "limits.upstream_requests",
+        "limits.upstream_requests.total",
         "integer",
         "10000",
         "Requests that the app has at a time, event streams included; 503 beyond.",
+    ),
+    key(
+        "limits.upstream_requests.per_address",
+        "integer",
+        "1000",
+        "The same of one address, so that nobody takes all; trusted proxies are not counted.",
     ),
     key("limits.keep_alive", "string", "\"60s\"", "Idle time of a connection between two requests."),
     key(

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use self::activity::{Activity, Answering};
 use self::socket::Socket;
 use self::timed::{TimedStream, Times};
+use super::forward::Requests;
 use super::limiter::network;
 use super::{Limits, Worker};
 use crate::clock::jittered;
@@ -56,7 +57,14 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<IpAddr, Here>,
+}
+
+/// What one address has.
+#[derive(Debug, Default)]
+struct Here {
+    connections: usize,
+    requests: Requests,
 }
 
 /// One open connection; counted until it is dropped.
@@ -64,6 +72,8 @@ struct Slot {
     connections: Arc<Connections>,
     /// `None` for a trusted proxy, whose address all callers share.
     address: Option<IpAddr>,
+    /// Those of all its connections.
+    requests: Option<Requests>,
 }
 
 impl Connections {
@@ -76,15 +86,17 @@ impl Connections {
     fn admit(self: &Arc<Self>, address: Option<IpAddr>, limits: &Limits) -> Option<Slot> {
         let address = address.map(network);
         let mut open = self.lock();
-        let here = address.and_then(|address| open.by_address.get(&address).copied()).unwrap_or(0);
+        let here = address.and_then(|address| open.by_address.get(&address)).map_or(0, |here| here.connections);
         if open.total >= limits.connections_total || here >= limits.connections_per_address {
             return None;
         }
         open.total += 1;
-        if let Some(address) = address {
-            open.by_address.insert(address, here + 1);
-        }
-        Some(Slot { connections: Arc::clone(self), address })
+        let requests = address.map(|address| {
+            let here = open.by_address.entry(address).or_default();
+            here.connections += 1;
+            here.requests.clone()
+        });
+        Some(Slot { connections: Arc::clone(self), address, requests })
     }
 }
 
@@ -93,11 +105,10 @@ impl Drop for Slot {
         let mut open = self.connections.lock();
         open.total = open.total.saturating_sub(1);
         let Some(address) = self.address else { return };
-        let left = open.by_address.get(&address).map_or(0, |here| here.saturating_sub(1));
-        if left == 0 {
+        let Some(here) = open.by_address.get_mut(&address) else { return };
+        here.connections = here.connections.saturating_sub(1);
+        if here.connections == 0 {
             open.by_address.remove(&address);
-        } else {
-            open.by_address.insert(address, left);
         }
     }
 }
@@ -119,7 +130,8 @@ pub async fn serve(
         let gateway = worker.gateway();
         let shared = gateway.trusted_proxies.iter().any(|net| net.contains(&address));
         if let Some(slot) = connections.admit((!shared).then_some(address), &gateway.limits) {
-            running.spawn(connection(stream, peer, slot, worker.clone(), drain));
+            let worker = worker.for_address(slot.requests.clone());
+            running.spawn(connection(stream, peer, slot, worker, drain));
         }
     };
     loop {

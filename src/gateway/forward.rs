@@ -27,7 +27,7 @@ mod upstream;
 pub(super) use answer::frame;
 use tunnel::Tunnel;
 pub(super) use tunnel::UpgradeKey;
-pub(super) use upstream::{Lease, Place, Pool, Upstream, Wire};
+pub(super) use upstream::{Lease, Place, Pool, Requests, Upstream, Wire};
 pub use upstream::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
 
 /// The app's answer, and how long the app took to begin it.
@@ -65,6 +65,8 @@ impl Forwarded {
 pub(super) struct Bounds {
     /// Requests at a time, of all workers.
     requests: usize,
+    /// The same of one address.
+    share: usize,
     /// Time for the head of the answer.
     header: Duration,
     /// Longest silence inside the answer.
@@ -76,7 +78,7 @@ impl Bounds {
     pub(super) fn of(limits: &Limits, upstream: &Upstream, route: &RouteSpec) -> Self {
         let header = route.header_timeout.unwrap_or(upstream.settings.header_timeout);
         let idle = route.answer_idle.unwrap_or(limits.answer_idle);
-        Self { requests: limits.upstream_requests, header, idle }
+        Self { requests: limits.upstream_requests, share: limits.upstream_requests_per_address, header, idle }
     }
 }
 
@@ -94,7 +96,7 @@ pub(super) async fn forward(
     bounds: Bounds,
 ) -> Result<Forwarded, Rejection> {
     let started = Instant::now();
-    let place = upstream.admit(bounds.requests).ok_or(Rejection::Overloaded)?;
+    let place = upstream.admit(bounds.requests, bounds.share).ok_or(Rejection::Overloaded)?;
     let upgrade = outbound.upgrade;
     let wire = upstream.wire(upgrade.is_some());
     let progress = upload.progress();

@@ -27,6 +27,8 @@ pub struct Limits {
     pub answer_idle: Duration,
     /// Requests that the app has at a time.
     pub upstream_requests: usize,
+    /// The same for one address.
+    pub upstream_requests_per_address: usize,
     /// Idle time of a connection between two requests.
     pub keep_alive: Duration,
     /// How long a connection is used for new requests; give or take a tenth.
@@ -84,6 +86,7 @@ impl Default for Limits {
             send_idle: Duration::from_secs(60),
             answer_idle: Duration::from_secs(15 * 60),
             upstream_requests: 10_000,
+            upstream_requests_per_address: 1000,
             keep_alive: Duration::from_secs(60),
             connection_age: Duration::from_secs(3600),
             http2: Http2Limits::default(),

@@ -1,7 +1,6 @@
 //! What is in force: one snapshot for all workers, replaced as a whole, so that no request sees half of two configurations.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
 use super::enrich::Enrich;
-use super::forward::{Pool, Upstream};
+use super::forward::{Pool, Requests, Upstream};
 use super::limiter::FailureLimiter;
 use super::record::RequestIds;
 use super::streams::Streams;
@@ -29,7 +28,7 @@ use crate::session::Sessions;
 pub struct Live {
     snapshot: Arc<ArcSwap<Snapshot>>,
     /// Requests that the app has, of all workers.
-    requests: Arc<AtomicUsize>,
+    requests: Requests,
 }
 
 /// One worker's view: the snapshot that everybody has, and connections to the app that are its own.
@@ -37,6 +36,8 @@ pub struct Live {
 pub struct Worker {
     live: Live,
     pool: Pool,
+    /// The requests of the address that this view is for, if it is for one.
+    of_address: Option<Requests>,
 }
 
 /// One configuration, ready to serve.
@@ -76,7 +77,7 @@ impl Live {
             let streams = Arc::new(Streams::new(live.clone(), drain));
             ArcSwap::from_pointee(Snapshot::new(settings, 1, ids, streams))
         });
-        Self { snapshot, requests: Arc::default() }
+        Self { snapshot, requests: Requests::default() }
     }
 
     /// Puts another configuration in force, from the next request of every connection on; returns its generation. Counts that
@@ -104,7 +105,7 @@ impl Live {
 
     /// A view with connections of its own.
     pub fn worker(&self) -> Worker {
-        Worker { live: self.clone(), pool: Pool::new(Arc::clone(&self.requests)) }
+        Worker { live: self.clone(), pool: Pool::new(self.requests.clone()), of_address: None }
     }
 }
 
@@ -116,10 +117,16 @@ impl Worker {
         (snapshot.limits.clone(), snapshot.tls.clone())
     }
 
-    /// What a request that begins now is served with. Costs two reference counts, as a clone of a fixed gateway would.
+    /// The view of a connection: its requests count among those of its address.
+    pub(super) fn for_address(&self, requests: Option<Requests>) -> Self {
+        Self { of_address: requests, ..self.clone() }
+    }
+
+    /// What a request that begins now is served with. Costs three reference counts, as a clone of a fixed gateway would.
     pub(super) fn gateway(&self) -> Gateway {
         let snapshot = self.live.snapshot.load_full();
-        let upstream = Upstream::new(Arc::clone(&snapshot.upstream), snapshot.upstream_generation, self.pool.clone());
+        let (settings, generation) = (Arc::clone(&snapshot.upstream), snapshot.upstream_generation);
+        let upstream = Upstream::new(settings, generation, self.pool.clone(), self.of_address.clone());
         Gateway { snapshot, upstream }
     }
 }

@@ -33,6 +33,8 @@ pub(in crate::gateway) struct Upstream {
     pub(super) settings: Arc<UpstreamSettings>,
     generation: u64,
     pool: Pool,
+    /// Those of the caller's address, unless it is shared by many.
+    of_address: Option<Requests>,
 }
 
 /// One worker's connections, and the count of requests of all workers.
@@ -42,11 +44,23 @@ pub(in crate::gateway) struct Pool(Arc<Connections>);
 struct Connections {
     http1: Mutex<http1::Idles>,
     http2: Mutex<http2::Shareable>,
-    requests: Arc<AtomicUsize>,
+    requests: Requests,
 }
 
-/// One of the requests that the app has, or will have as soon as there is a connection; counted until it is dropped.
-pub(in crate::gateway) struct Place(Pool);
+/// How many requests the app has, or will have as soon as there is a connection: of everybody, or of one address.
+#[derive(Clone, Debug, Default)]
+pub(in crate::gateway) struct Requests(Arc<AtomicUsize>);
+
+/// One of them; counted until it is dropped.
+#[derive(Debug)]
+struct Counted(Requests);
+
+/// The place of a request among all, and among those of its address where that is known.
+#[derive(Debug)]
+pub(in crate::gateway) struct Place {
+    _of_all: Counted,
+    _of_address: Option<Counted>,
+}
 
 /// How one request is put on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,15 +95,22 @@ pub(super) enum Attempt {
 
 impl Upstream {
     /// `generation` moves when the settings do: a connection of one generation is never used in another.
-    pub(in crate::gateway) const fn new(settings: Arc<UpstreamSettings>, generation: u64, pool: Pool) -> Self {
-        Self { settings, generation, pool }
+    pub(in crate::gateway) const fn new(
+        settings: Arc<UpstreamSettings>,
+        generation: u64,
+        pool: Pool,
+        of_address: Option<Requests>,
+    ) -> Self {
+        Self { settings, generation, pool, of_address }
     }
 
-    /// A place among the requests of all workers, if there are fewer than `most`.
-    pub(super) fn admit(&self, most: usize) -> Option<Place> {
-        let place = Place(self.pool.clone());
-        let before = self.pool.0.requests.fetch_add(1, Ordering::Relaxed);
-        (before < most).then_some(place)
+    /// A place among the requests of all workers, if there are fewer than `most`, and fewer than `share` of this address.
+    pub(super) fn admit(&self, most: usize, share: usize) -> Option<Place> {
+        let of_address = match &self.of_address {
+            Some(requests) => Some(requests.admit(share)?),
+            None => None,
+        };
+        Some(Place { _of_all: self.pool.0.requests.admit(most)?, _of_address: of_address })
     }
 
     /// How a request is put; an upgrade needs a connection of its own, which HTTP/1.1 has.
@@ -122,7 +143,7 @@ impl Upstream {
 
 impl Pool {
     /// `requests` is the count that all workers share.
-    pub(in crate::gateway) fn new(requests: Arc<AtomicUsize>) -> Self {
+    pub(in crate::gateway) fn new(requests: Requests) -> Self {
         let (http1, http2) = (Mutex::new(http1::Idles::new(0)), Mutex::new(http2::Shareable::new(0)));
         Self(Arc::new(Connections { http1, http2, requests }))
     }
@@ -147,9 +168,16 @@ impl Pool {
     }
 }
 
-impl Drop for Place {
+impl Requests {
+    fn admit(&self, most: usize) -> Option<Counted> {
+        let counted = Counted(self.clone());
+        (self.0.fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -189,11 +217,5 @@ impl Attempt {
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.marks_ends() { "Stream" } else { "Exclusive" })
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Place")
     }
 }

@@ -1,13 +1,14 @@
 //! What an app may take, and what it may do to us.
 
 use std::io::{Read as _, Write as _};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
+use socket2::{Domain, Socket, Type};
 
 use super::{before_http2, with_upstream};
 use crate::gateway::forward::memory;
@@ -30,7 +31,7 @@ fn an_app_that_has_as_many_requests_as_it_may_have_is_503_until_it_has_fewer() {
         }
         answer_with(stream, if begins { "ok" } else { OK })
     });
-    let gateway = Setup::new(&upstream).and("\n[limits]\nupstream_requests = 2\n").start();
+    let gateway = Setup::new(&upstream).and("\n[limits]\nupstream_requests = { total = 2 }\n").start();
     thread::scope(|scope| {
         let two: Vec<_> = (0..2).map(|_| scope.spawn(|| gateway.ask("GET", "/public/x", &[]))).collect();
         upstream.wait_for(2);
@@ -44,6 +45,42 @@ fn an_app_that_has_as_many_requests_as_it_may_have_is_503_until_it_has_fewer() {
     });
     assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 200);
     assert_eq!(held.load(Ordering::SeqCst), 3, "the app saw none of the others");
+}
+
+#[test]
+fn one_address_does_not_take_all_the_requests_that_an_app_may_have() {
+    let upstream = Upstream::scripted(|seen, stream| {
+        if seen.line().contains("/held") {
+            answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+            // Until the gateway lets go.
+            return stream.read(&mut [0; 1]).is_ok_and(|count| count > 0);
+        }
+        answer_with(stream, OK)
+    });
+    let limits = "\n[limits]\nupstream_requests = { total = 3, per_address = 2 }\n";
+    let gateway = Setup::new(&upstream).and(limits).start();
+    let held: Vec<_> = (0..2)
+        .map(|_| {
+            let mut caller = connect(gateway.address);
+            caller.write_all(&request("GET", "/public/held", &gateway.host(), &[], b"")).expect("sent");
+            caller
+        })
+        .collect();
+    upstream.wait_for(2);
+    assert_eq!(gateway.ask("GET", "/public/x", &[]).code(), "overloaded");
+    let other = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    other.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).expect("bound");
+    other.connect(&gateway.address.into()).expect("connected");
+    let mut other = TcpStream::from(other);
+    other.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    other.write_all(&request("GET", "/public/x", &gateway.host(), &["Connection: close"], b"")).expect("sent");
+    assert_eq!(Answer::read(&read_to_end(&mut other)).status, 200, "another address has its own share");
+    drop(held);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while gateway.ask("GET", "/public/x", &[]).status != 200 {
+        assert!(Instant::now() < deadline, "what has ended is not counted any more");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 // UPS-04
