@@ -99,7 +99,7 @@ fn a_websocket_of_an_app_of_http_2_gets_a_connection_of_http_1() {
     let app = App::start(|_| async { text("ok") });
     let gateway = before_http2(app.address).start();
     let cookie = gateway.sign_in(&Token::client());
-    let answer = gateway.raw(&crate::gateway::upgrade::handshake(&gateway, &cookie, &[]));
+    let answer = gateway.raw_first(&crate::gateway::upgrade::handshake(&gateway, &cookie, &[]));
     assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"));
 }
 
