@@ -1,6 +1,5 @@
 //! Connections that wait: how many of them fit, and what each costs.
 
-use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -9,12 +8,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::h2::{self, Raw};
 use crate::support::{Gateway, Issued, Setup, Upstream, connect, read_until, request};
-
-/// What the process holds of memory, in KiB.
-fn memory(gateway: &Gateway) -> u64 {
-    let statm = fs::read_to_string(format!("/proc/{}/statm", gateway.pid())).expect("a process");
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number") * 4
-}
 
 /// As many connections as there may be, up to ten thousand: the gateway takes half of its files, and so do we.
 fn many() -> usize {
@@ -35,12 +28,12 @@ fn patient(upstream: &Upstream) -> Setup {
 /// Opens so many connections, which may cost so many KiB each, and do not cost more after a while.
 fn cost_less<T>(gateway: &Gateway, count: usize, most: f64, wait: Duration, mut open: impl FnMut() -> T) {
     let warm: Vec<T> = (0..20).map(|_| open()).collect();
-    let before = memory(gateway);
+    let before = gateway.memory();
     let held: Vec<T> = (0..count).map(|_| open()).collect();
     std::thread::sleep(Duration::from_millis(500));
-    let full = memory(gateway);
+    let full = gateway.memory();
     std::thread::sleep(wait);
-    let later = memory(gateway);
+    let later = gateway.memory();
     assert!(later < full + full / 20, "{full} KiB, then {later}");
     assert_eq!(gateway.admin("GET", "/healthz", &[], b"").status, 200);
     drop((warm, held));
