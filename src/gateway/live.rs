@@ -116,7 +116,7 @@ impl Worker {
         (snapshot.limits.clone(), snapshot.tls.clone())
     }
 
-    /// What a request that begins now is served with. Costs two reference counts, as a clone of a fixed gateway would.
+    /// What a request that begins now is served with. Costs three reference counts.
     pub(super) fn gateway(&self) -> Gateway {
         let snapshot = self.live.snapshot.load_full();
         let upstream = Upstream::new(Arc::clone(&snapshot.upstream), snapshot.upstream_generation, self.pool.clone());
