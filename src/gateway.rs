@@ -181,7 +181,7 @@ impl Gateway {
             return Ok(answer);
         }
         let upload = self.upload(incoming, Some(found.route))?;
-        let upgrade = UpgradeKey::of(&head.method, &head.headers);
+        let upgrade = UpgradeKey::of(head.version, &head.method, &head.headers);
         let caller = match found.route.access {
             Access::Public => None,
             Access::Authenticated | Access::Require(_) => {

@@ -101,6 +101,13 @@ impl Outage {
     }
 }
 
+impl SourceError {
+    /// A fault of ours on the way to the sources, or a worker that ends.
+    fn broke_off() -> Self {
+        Self { source_name: "all", outage: Outage::Unavailable, cause: "the question broke off".into() }
+    }
+}
+
 impl Default for Keep {
     fn default() -> Self {
         Self { fresh: None, stale: true }

@@ -8,6 +8,7 @@ mod http2;
 mod http2_attacks;
 mod identity;
 mod idle;
+mod leaving;
 mod limits;
 mod outage;
 mod paths;

@@ -19,6 +19,10 @@ use crate::telemetry::LogLevel;
 /// How often the files are looked at. One look costs a system call for each.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long it may take to read the files. A pipe that nobody writes into, or a file system that is not there, would keep
+/// every reload after it waiting.
+const READ_TIME: Duration = Duration::from_secs(5);
+
 /// What is in force, beside the path of requests: for probes, the admin API, signals and the watch over files.
 pub(super) struct InForce {
     clock: Clock,
@@ -135,8 +139,13 @@ impl InForce {
         let Some(source) = self.source.clone() else {
             return Err(Refused::because("this process was not started from a file".into()));
         };
-        let reading = tokio::task::spawn_blocking(move || source.read()).await;
-        let (config, files) = reading.map_err(|_| Refused::because("reading the configuration broke off".into()))?;
+        let Some((config, files)) = in_time(move || source.read()).await else {
+            // What is there now is not tried again before it changes.
+            let before = turn.files.clone();
+            turn.files = in_time(move || before.again()).await.unwrap_or_else(|| turn.files.clone());
+            let problem = format!("the files could not be read within {} s", READ_TIME.as_secs());
+            return Err(Refused::because(problem));
+        };
         turn.files = files;
         config.map_err(|problems| Refused { problems: problems.sentences() })
     }
@@ -189,6 +198,11 @@ impl Refused {
     fn because(problem: String) -> Self {
         Self { problems: vec![problem] }
     }
+}
+
+/// Does what may block. One that does not come to its end keeps its thread, and nothing else.
+async fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::time::timeout(READ_TIME, tokio::task::spawn_blocking(work)).await.ok()?.ok()
 }
 
 /// What a listener or the log is made with, once.

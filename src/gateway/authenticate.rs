@@ -123,18 +123,21 @@ impl Snapshot {
         let host = self.host(&principal).ok_or(Rejection::SessionExpired)?;
         let confirmed = match host.confirmed(&principal, session.confirmed_at()) {
             Some(confirmed) => confirmed,
-            None => self.ask_again(host.as_ref(), &session).await?,
+            None => self.ask_again(host, &session).await?,
         };
         let renewed = self.sessions.slide(&session, confirmed.at);
         Ok(Caller { principal, standing: confirmed.standing, preview: host.preview(), session, renewed })
     }
 
+    /// To the end, also if the caller leaves: each question costs quota that is everybody's, and its answer is kept.
     async fn ask_again(
         &self,
-        host: &dyn HostPlatform,
+        host: &Arc<dyn HostPlatform>,
         session: &Session,
     ) -> Result<crate::hosts::Confirmed, Rejection> {
-        match host.confirm(session.principal(), session.confirmed_at()).await {
+        let (host, principal, at) = (Arc::clone(host), session.principal().clone(), session.confirmed_at());
+        let asking = tokio::spawn(async move { host.confirm(&principal, at).await });
+        match asking.await.unwrap_or(Err(HostError::Unavailable)) {
             Ok(confirmed) => Ok(confirmed),
             Err(HostError::Refused | HostError::Expired) => {
                 self.sessions.revoke(session);

@@ -10,7 +10,7 @@ use crate::grants::GrantLookup;
 
 /// Decides one request. An outage of a source is an error of its own and never a no.
 pub(super) async fn authorize(
-    lookup: &GrantLookup,
+    lookup: &Arc<GrantLookup>,
     policy: &Policy,
     found: &RouteMatch<'_>,
     caller: Option<&Caller>,

@@ -74,7 +74,8 @@ impl Gateway {
         Ok(Some(see_other(target, &session, &live)))
     }
 
-    /// Asks the hosts, most of the time one, whether the token is good.
+    /// Asks the hosts, most of the time one, whether the token is good. To the end, also if the caller leaves: a question
+    /// costs quota that is everybody's, and its answer is counted.
     pub(super) async fn prove(
         &self,
         hosts: &[&Arc<dyn HostPlatform>],
@@ -85,20 +86,17 @@ impl Gateway {
         if self.limiter.is_exhausted(peer.client) {
             return Err(Rejection::RateLimited);
         }
-        let mut refusal = Rejection::TokenInvalid;
-        for host in hosts {
-            match host.prove(token, presented).await {
-                Ok(proof) => return Ok(proof),
-                Err(HostError::Refused) => {}
-                Err(HostError::Expired) => refusal = Rejection::TokenExpired,
-                // Another host may still know the token, but "no" would be a lie now.
-                Err(HostError::Unavailable) => refusal = Rejection::HostUnavailable,
+        let hosts: Vec<_> = hosts.iter().map(|host| Arc::clone(host)).collect();
+        let (token, presented) = (token.clone(), presented.clone());
+        let (limiter, client) = (Arc::clone(&self.limiter), peer.client);
+        let proving = tokio::spawn(async move {
+            let result = first_proof(&hosts, &token, &presented).await;
+            if result.as_ref().is_err_and(|refusal| *refusal != Rejection::HostUnavailable) {
+                limiter.count(client);
             }
-        }
-        if refusal != Rejection::HostUnavailable {
-            self.limiter.count(peer.client);
-        }
-        Err(refusal)
+            result
+        });
+        proving.await.unwrap_or(Err(Rejection::HostUnavailable))
     }
 
     /// A new session for a proven caller, in place of the one that this browser had for them; never an old one under a
@@ -118,6 +116,24 @@ impl Gateway {
         let cookies = cookies::ours(headers).into_iter();
         cookies.filter_map(|(name, value)| self.sessions.open(&name, &value).ok()).collect()
     }
+}
+
+async fn first_proof(
+    hosts: &[Arc<dyn HostPlatform>],
+    token: &Secret,
+    presented: &Presented,
+) -> Result<Proof, Rejection> {
+    let mut refusal = Rejection::TokenInvalid;
+    for host in hosts {
+        match host.prove(token, presented).await {
+            Ok(proof) => return Ok(proof),
+            Err(HostError::Refused) => {}
+            Err(HostError::Expired) => refusal = Rejection::TokenExpired,
+            // Another host may still know the token, but "no" would be a lie now.
+            Err(HostError::Unavailable) => refusal = Rejection::HostUnavailable,
+        }
+    }
+    Err(refusal)
 }
 
 fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {

@@ -78,8 +78,9 @@ impl GrantLookup {
     }
 
     /// Everything that the principal holds. Concurrent questions about one person are asked once; an error is kept by
-    /// nobody, so the next request asks anew.
-    pub async fn of(&self, who: &Principal, standing: &Arc<Standing>) -> Result<Arc<Grants>, SourceError> {
+    /// nobody, so the next request asks anew. A question that was begun is asked to its end: callers that leave would
+    /// otherwise ask as often as they come, and the source would have more questions than are counted.
+    pub async fn of(self: &Arc<Self>, who: &Principal, standing: &Arc<Standing>) -> Result<Arc<Grants>, SourceError> {
         let revision = self.revisions.of(who.tenant());
         let key = Key { principal: who.clone(), standing: Arc::clone(standing), revision };
         if let Some(held) = self.cache.get(&key).await {
@@ -87,7 +88,9 @@ impl GrantLookup {
             return Ok(held.at(&self.clock));
         }
         counter!("vestibule_cache_requests_total", "cache" => "grants", "result" => "miss").increment(1);
-        match self.cache.try_get_with_by_ref(&key, self.ask(&key)).await {
+        let (lookup, asked) = (Arc::clone(self), key.clone());
+        let asking = tokio::spawn(async move { lookup.cache.try_get_with_by_ref(&asked, lookup.ask(&asked)).await });
+        match asking.await.unwrap_or_else(|_| Err(Arc::new(SourceError::broke_off()))) {
             Ok(held) => Ok(held.at(&self.clock)),
             Err(error) => self.stale(&key).ok_or_else(|| SourceError::clone(&error)),
         }

@@ -9,6 +9,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
 mod answer;
 mod breaker;
@@ -126,19 +127,34 @@ impl HttpGrants {
         let Ok(_in_queue) = self.queue.try_acquire() else {
             return Err(not_asked("too many questions wait for an answer"));
         };
-        let Some(pass) = self.breaker.enter(Instant::now(), self.people.hash_one(&question)) else {
+        // A person, in whatever company: one who acts in five of them is still one whose record has no answer.
+        let person = self.people.hash_one((who.host(), who.tenant(), who.subject()));
+        let Some(pass) = self.breaker.enter(Instant::now(), person) else {
             return Err(not_asked("it is not asked for a moment, because it did not answer"));
         };
-        let asking = tokio::time::timeout(self.settings.timeout, self.ask_in_turn(question, who));
-        let result = asking.await.unwrap_or_else(|_| Err(Failure::unavailable("no answer in time")));
+        let end = tokio::time::Instant::now() + self.settings.timeout;
+        let at_once = self.places.try_acquire();
+        let has_waited = at_once.is_err();
+        let in_turn = async {
+            let _place = match at_once {
+                Ok(place) => place,
+                Err(_) => self.places.acquire().await.map_err(|_| Failure::unavailable("it is asked no more"))?,
+            };
+            self.ask_now(question, who).await
+        };
+        let result = match timeout_at(end, in_turn).await {
+            Ok(result) => result,
+            // Where there are more questions than places, the time that was left says nothing about the source.
+            Err(_) if has_waited => return Err(not_asked("no place was free in time")),
+            Err(_) => Err(Failure::unavailable("no answer in time")),
+        };
         let outcome = result.as_ref().map_or_else(|failure| Outcome::Failed(failure.rest), |_| Outcome::Answered);
         let turn = pass.conclude(Instant::now(), outcome);
         self.note(&result, turn);
         result.map_err(|failure| SourceError { source_name: Self::NAME, outage: failure.outage, cause: failure.cause })
     }
 
-    async fn ask_in_turn(&self, question: Bytes, who: &Principal) -> Result<Told, Failure> {
-        let _place = self.places.acquire().await.map_err(|_| Failure::unavailable("it is asked no more"))?;
+    async fn ask_now(&self, question: Bytes, who: &Principal) -> Result<Told, Failure> {
         let known = self.tagged.get(&question);
         let tag = known.as_ref().map(|tagged| &tagged.tag);
         let reply = self.client.ask(question.clone(), tag).await.map_err(Failure::unavailable)?;

@@ -6,7 +6,7 @@ use crate::support::h2::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY, HEADERS, PING, PRIORITY,
     RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE, frame,
 };
-use crate::support::{Gateway, Setup, Upstream};
+use crate::support::{Gateway, Setup, Upstream, answer_with};
 
 /// A gateway that does not spend its time on writing down each frame.
 fn quiet(upstream: &Upstream) -> Setup {
@@ -211,4 +211,30 @@ fn h2x_09_heads_that_are_too_large_are_refused_and_harm_nobody() {
     // What fits is served.
     let mut raw = Raw::open(gateway.address);
     assert_eq!(raw.ask(1, &h2::get(&host, "/public/x", &[("x-large", &value[..15_000])])), 200);
+}
+
+#[test]
+fn h2x_07_a_stream_of_which_only_the_end_is_not_taken_is_given_up_too() {
+    let text = "x".repeat(2000);
+    for head in ["Content-Length: 2000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n7d0\r\n"] {
+        let end = if head.starts_with("Content") { "" } else { "\r\n0\r\n\r\n" };
+        let answer = format!("HTTP/1.1 200 OK\r\n{head}{text}{end}");
+        let upstream = Upstream::scripted(move |_, stream| answer_with(stream, &answer));
+        let gateway = quiet(&upstream).and("\n[limits]\nsend_idle = \"300ms\"\n").start();
+        let path = h2::get(&gateway.host(), "/public/x", &[]);
+        // A window of one byte, and one that is just large enough.
+        let mut raw = Raw::with_settings(gateway.address, &[(4, 1)]);
+        raw.headers(1, END_HEADERS | END_STREAM, &path);
+        assert!(raw.wait(RST_STREAM, 1).is_some(), "{head}");
+        let mut raw = Raw::with_settings(gateway.address, &[(4, 2000)]);
+        raw.headers(1, END_HEADERS | END_STREAM, &path);
+        let mut bytes = 0;
+        while let Some(frame) = raw.next().filter(|frame| frame.kind != RST_STREAM) {
+            bytes += if frame.kind == DATA { frame.payload.len() } else { 0 };
+            if frame.stream == 1 && frame.flags & END_STREAM != 0 {
+                break;
+            }
+        }
+        assert_eq!(bytes, 2000, "{head}");
+    }
 }

@@ -163,6 +163,20 @@ fn a_file_that_is_being_written_is_not_read_and_a_refused_one_is_not_tried_again
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_file_holds_no_later_reload_up() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::new(&upstream);
+    let file = gateway.folder().join("vestibule.toml");
+    let good = fs::read_to_string(&file).expect("a file");
+    fs::remove_file(&file).expect("a file");
+    assert!(Command::new("mkfifo").arg(&file).status().is_ok_and(|status| status.success()));
+    gateway.signal("-HUP");
+    until("the pipe is refused", &gateway, || is_behind(&gateway));
+    fs::remove_file(&file).and_then(|()| fs::write(&file, good)).expect("a file");
+    until("a good file is taken", &gateway, || generation(&gateway) == 2 && !is_behind(&gateway));
+}
+
+#[test]
 fn what_must_live_through_a_reload_does() {
     let upstream = Upstream::start();
     let gateway = Setup::new(&upstream).with("[session]", "max_token_age = \"1s\"\n\n[session]").start();

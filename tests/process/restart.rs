@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use super::until;
 use crate::support::{ADMIN_TOKEN, API_KEY, Gateway, Platform, SESSION_KEY, Setup, Upstream, free_port, request};
 
+mod http2;
+
 /// What a load has met.
 #[derive(Default)]
 struct Load {
@@ -94,6 +96,9 @@ fn restarts(count: usize, address: SocketAddr, start: impl Fn() -> Gateway) -> L
     scope(|scope| {
         for caller in &callers {
             scope.spawn(|| caller.run(&load));
+        }
+        for _ in 0..2 {
+            scope.spawn(|| http2::run(address, &load));
         }
         for round in 0..count {
             sleep(Duration::from_millis(300));

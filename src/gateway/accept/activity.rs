@@ -145,15 +145,24 @@ impl Drop for Exchange {
 impl Answering {
     /// The part of a frame that may go now; the rest waits for the next time.
     fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        match frame.into_data() {
-            Ok(mut data) if data.len() > http2::PART => {
-                let part = data.split_to(http2::PART);
-                self.rest = Some(data);
-                Frame::data(part)
-            }
-            Ok(data) => Frame::data(data),
-            Err(frame) => frame,
+        let mut data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return frame,
+        };
+        let most = if data.len() > http2::SMALL && self.may_end() { data.len() - 1 } else { data.len() };
+        let most = most.min(http2::PART);
+        if most < data.len() {
+            let part = data.split_to(most);
+            self.rest = Some(data);
+            return Frame::data(part);
         }
+        Frame::data(data)
+    }
+
+    /// Whether this may be the end of the answer. The library takes an end that the caller does not take, and then nobody
+    /// waits for the caller any more. So one byte of it is kept back, until all before it has gone.
+    fn may_end(&self) -> bool {
+        self.body.is_end_stream() || self.body.size_hint().exact().is_none()
     }
 
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

@@ -27,6 +27,9 @@ use crate::gateway::Limits;
 /// The most bytes of an answer that the library gets at a time. Each has `send_idle` to be taken.
 pub(super) const PART: usize = 16 * 1024;
 
+/// An end of an answer that is not larger may wait in the library for as long as the connection lasts.
+pub(super) const SMALL: usize = 1024;
+
 /// What a caller may send of a body before somebody reads it: of one stream, and of all (the specification's 64 KiB would
 /// let one slow stream stop the others).
 const STREAM_WINDOW: u32 = 64 * 1024;

@@ -29,10 +29,14 @@ pub(super) fn clean(mut answer: Response<Body>, personal: bool) -> Response<Body
     answer
 }
 
-/// Trailers may not say in our name what a header may not.
+/// Trailers may not say in our name what a header may not, nor anything about one connection: a caller of HTTP/2 would take
+/// the whole answer for malformed (RFC 9113 §8.2.2).
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
     remove_managed(trailers);
-    trailers.remove(header::SET_COOKIE);
+    for name in [header::CONTENT_LENGTH, header::SET_COOKIE] {
+        trailers.remove(name);
+    }
 }
 
 /// Says who may frame this answer, in place of whatever the app said about it. Its other directives stay.

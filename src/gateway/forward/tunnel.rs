@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -26,11 +26,14 @@ pub(in crate::gateway) struct UpgradeKey {
 }
 
 impl UpgradeKey {
-    /// The wish, if the request is a WebSocket handshake and nothing else: `Upgrade` names `websocket` alone.
-    pub(in crate::gateway) fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
+    /// The wish, if the request is a WebSocket handshake and nothing else: `Upgrade` names `websocket` alone. In HTTP/1.0 it
+    /// means nothing (RFC 9110 §7.8).
+    pub(in crate::gateway) fn of(version: Version, method: &Method, headers: &HeaderMap) -> Option<Self> {
         let upgrade = only(headers, header::UPGRADE)?;
         let key = only(headers, header::SEC_WEBSOCKET_KEY)?;
-        let asks = method == Method::GET && upgrade.as_bytes().eq_ignore_ascii_case(b"websocket");
+        let asks = version == Version::HTTP_11
+            && method == Method::GET
+            && upgrade.as_bytes().eq_ignore_ascii_case(b"websocket");
         (asks && has_token(headers, "upgrade")).then(|| Self::answering(key.as_bytes()))
     }
 
@@ -117,15 +120,17 @@ mod tests {
 
     #[test]
     fn the_accept_value_is_that_of_rfc_6455() {
-        let key = UpgradeKey::of(&Method::GET, &handshake("websocket")).expect("a handshake");
+        let key = UpgradeKey::of(Version::HTTP_11, &Method::GET, &handshake("websocket")).expect("a handshake");
         assert_eq!(&key.accept, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
     fn nothing_but_a_websocket_is_an_upgrade() {
         for upgrade in ["h2c", "websocket, h2c", "h2c, websocket", ""] {
-            assert_eq!(UpgradeKey::of(&Method::GET, &handshake(upgrade)), None, "{upgrade}");
+            assert_eq!(UpgradeKey::of(Version::HTTP_11, &Method::GET, &handshake(upgrade)), None, "{upgrade}");
         }
-        assert_eq!(UpgradeKey::of(&Method::POST, &handshake("websocket")), None);
+        for (version, method) in [(Version::HTTP_11, Method::POST), (Version::HTTP_10, Method::GET)] {
+            assert_eq!(UpgradeKey::of(version, &method, &handshake("websocket")), None, "{version:?} {method}");
+        }
     }
 }

@@ -73,7 +73,7 @@ fn viewer() -> Arc<Slow> {
     Arc::new(Slow { role: Mutex::new(Some("viewer")), ..Slow::default() })
 }
 
-async fn ask(lookup: &GrantLookup, who: &Principal) -> Result<Arc<Grants>, SourceError> {
+async fn ask(lookup: &Arc<GrantLookup>, who: &Principal) -> Result<Arc<Grants>, SourceError> {
     lookup.of(who, &Arc::default()).await
 }
 
@@ -164,7 +164,7 @@ async fn a_stale_answer_outlives_an_outage_but_not_a_change() {
     assert!(ask(&lookup, &person("t", "u")).await.is_err(), "something changed since");
 }
 
-async fn held(lookup: &GrantLookup) -> Option<usize> {
+async fn held(lookup: &Arc<GrantLookup>) -> Option<usize> {
     ask(lookup, &person("t", "u")).await.ok().map(|held| held.list.len())
 }
 
@@ -277,7 +277,7 @@ async fn other_settings_know_nothing_of_what_was_found_before_or_is_on_its_way()
         tokio::task::yield_now().await;
     }
     *source.role.lock().expect("no panic") = Some("viewer");
-    let after = GrantLookup::after(&before, settings(&source, stale));
+    let after = Arc::new(GrantLookup::after(&before, settings(&source, stale)));
     source.held_up.store(false, Ordering::SeqCst);
     let found = after.of(&bob, &standing).await.expect("an answer");
     assert_eq!(found.list, [grant("viewer")], "not the answer that was on its way");

@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::access::{Holding, HostName, Kind, SubjectId, TenantId};
+use crate::access::{Holding, HostName, Kind, OrganizationId, SubjectId, TenantId};
 use crate::grants::Fact;
 
 mod recovery;
@@ -352,5 +352,20 @@ async fn waiting_for_a_place_is_part_of_the_time() {
     let answers = futures_util::future::join_all(people.iter().map(|who| source.grants(who))).await;
     let answered = answers.iter().filter(|answer| answer.is_ok()).count();
     assert!((1..=2).contains(&answered), "{answered}");
-    assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| error.cause == "no answer in time"));
+    assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| error.outage == Outage::NotAsked));
+    assert!(source.grants(&person("late")).await.is_ok(), "a crowd is no outage, and ends nobody's questions");
+}
+
+#[tokio::test]
+async fn one_person_in_many_companies_ends_nobody_elses_questions() {
+    let broken =
+        |_: usize, question: &str| if question.contains("ann") { answer(500, "", "") } else { answer(200, "", GOOD) };
+    let platform = Platform::new(broken).await;
+    let source = platform.grants();
+    for company in 0..8 {
+        let company = OrganizationId::new(&format!("company-{company}")).expect("an id");
+        assert!(source.grants(&person("ann").in_organization(Some(company))).await.is_err());
+    }
+    assert!(source.grants(&person("bob")).await.is_ok());
+    assert_eq!(platform.seen().len(), 9);
 }
