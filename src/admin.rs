@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -33,6 +35,9 @@ const CONNECTION_TIME: Duration = Duration::from_secs(10);
 
 /// Connections at a time, so that whoever reaches a listener for probes cannot use up the file descriptors.
 const MAX_CONNECTIONS: usize = 256;
+
+/// Bytes of a request's body: a workspace fits many times.
+const MAX_BODY: usize = 16 * 1024;
 
 /// The body of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -89,6 +94,7 @@ pub fn router(probes: Probes, api: Api) -> Router {
     let guarded = Router::new()
         .route("/v1/invalidate", post(invalidate))
         .route("/v1/reload", post(reload))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), require_token))
         .with_state(Arc::clone(&api));
     health_router(probes).merge(guarded).layer(middleware::from_fn_with_state(api, check_host))
@@ -143,9 +149,16 @@ struct Invalidation {
     tenant: Option<String>,
 }
 
-async fn invalidate(State(api): State<Arc<Api>>, body: axum::body::Bytes) -> Response {
-    let asked = if body.is_empty() { Ok(Invalidation::default()) } else { serde_json::from_slice(&body) };
-    let tenant = asked.ok().map(|asked| asked.tenant.map(|id| TenantId::new(&id)).transpose());
+async fn invalidate(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejection>) -> Response {
+    let asked = match &body {
+        Ok(body) if body.is_empty() => Some(Invalidation::default()),
+        Ok(body) => serde_json::from_slice(body).ok(),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return problem(rejection.status(), "body_too_large", "The body is larger than the limit.");
+        }
+        Err(_) => None,
+    };
+    let tenant = asked.map(|asked| asked.tenant.map(|id| TenantId::new(&id)).transpose());
     match tenant {
         Some(Ok(tenant)) => {
             tracing::info!(

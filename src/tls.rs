@@ -52,7 +52,10 @@ pub enum TlsError {
     /// A certificate that cannot be read.
     #[error("the certificate cannot be read")]
     Unreadable,
-    /// The two do not belong together, or rustls does not take them.
+    /// Each is well, but they are not a pair.
+    #[error("the key does not belong to the certificate")]
+    Mismatch,
+    /// Rustls does not take it.
     #[error("{0}")]
     Refused(#[from] rustls::Error),
 }
@@ -61,8 +64,11 @@ impl Identity {
     /// Reads a PEM chain, the leaf first, and its PEM key (PKCS#8, PKCS#1 or SEC1), and sees that they belong together.
     pub fn from_pem(chain: &[u8], key: Secret) -> Result<Self, TlsError> {
         let identity = Self { chain: certificates(chain)?, key };
-        server(&identity, &[])?;
-        Ok(identity)
+        match server(&identity, &[]) {
+            Ok(_) => Ok(identity),
+            Err(TlsError::Refused(rustls::Error::InconsistentKeys(_))) => Err(TlsError::Mismatch),
+            Err(error) => Err(error),
+        }
     }
 
     /// When the first certificate of the chain to end ends.
@@ -156,7 +162,7 @@ mod tests {
         let ((chain, key), (_, other)) = (pair(), pair());
         assert!(Identity::from_pem(chain.as_bytes(), key.clone()).is_ok());
         let refused = |chain: &str, key: Secret| Identity::from_pem(chain.as_bytes(), key).expect_err("refused");
-        assert!(matches!(refused(&chain, other), TlsError::Refused(_)));
+        assert!(matches!(refused(&chain, other), TlsError::Mismatch));
         assert!(matches!(refused("", key.clone()), TlsError::NoCertificate));
         assert!(matches!(refused(&chain, Secret::from("no key")), TlsError::NoKey));
         assert!(!format!("{:?}", Identity::from_pem(chain.as_bytes(), key)).contains("PRIVATE"));

@@ -252,7 +252,11 @@ fn dead_links(page: &Page) -> Vec<String> {
 fn has_heading(path: &Path, anchor: &str) -> bool {
     let text = fs::read_to_string(path).unwrap_or_default();
     let headings = text.lines().filter(|line| line.starts_with('#'));
-    headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")).any(|slug| slug == anchor)
+    // As common renderers make it: without punctuation, "-" for each space.
+    let stays = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let slug =
+        |line: &str| line.trim_start_matches('#').trim().to_lowercase().chars().filter(stays).collect::<String>();
+    headings.map(|line| slug(line).replace(' ', "-")).any(|slug| slug == anchor)
 }
 
 #[test]

@@ -9,7 +9,6 @@ pub(crate) mod h2;
 mod inside;
 mod platform;
 mod process;
-pub(crate) mod tls;
 mod token;
 mod upstream;
 mod wire;

@@ -77,7 +77,7 @@ async fn upstream(config: &Config) -> Finding {
             (false, format!("answers {status} without us on an address that others may reach; {remedy}"))
         }
         Ok(status) => (true, format!("answers {status}")),
-        Err(error) => (false, format!("{error:#}")),
+        Err(error) => (false, format!("{}: {error:#}", config.upstream)),
     };
     Finding { part: "upstream".to_owned(), good, says }
 }

@@ -16,7 +16,7 @@ const EXIT_UNAVAILABLE: u8 = 69;
 pub(super) struct Args {
     #[command(flatten)]
     file: ConfigFile,
-    /// Also ask the app and the host's API.
+    /// Also ask the app, the host's API and your own platform for permissions.
     #[arg(long)]
     online: bool,
     /// How to print.
@@ -63,7 +63,11 @@ fn report(config: &Config, findings: &[app::Finding], format: OutputFormat) -> a
         config.grants.len(),
         hosts.join(", ")
     )?;
-    writeln!(out, "public    {} on {}", config.server.public_url, config.server.listen)?;
+    let tls = match &config.server.tls {
+        Some(identity) => format!(", TLS until {}", identity.not_after()?.to_rfc3339()),
+        None => String::new(),
+    };
+    writeln!(out, "public    {} on {}{tls}", config.server.public_url, config.server.listen)?;
     for route in config.routes.iter() {
         let methods = route.methods.iter().map(http::Method::as_str).collect::<Vec<_>>().join(" ");
         let methods = if methods.is_empty() { "any method".to_owned() } else { methods };

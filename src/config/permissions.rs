@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use super::document::{Node, Value};
 use super::reader::{Reader, Table};
+use super::tls::pem;
 use super::values::{Fault, duration, fault, number, suggestion, text, word};
 use super::{PermissionSource, Permissions};
 use crate::access::Origin;
@@ -17,6 +18,7 @@ use crate::tls::Authorities;
 const SOURCES: [&str; 2] = ["config", "http"];
 
 pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Permissions> {
+    let before = reader.errors();
     let mut table = root.table("permissions", reader);
     let names = table.or("source", vec!["config"], reader, names);
     let url = table.optional("url", reader, url);
@@ -28,7 +30,7 @@ pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Perm
             "permissions.url is missing: `http` asks there",
             help,
         );
-    } else if url.is_some() && !names.contains(&"http") {
+    } else if url.is_some() && !names.contains(&"http") && reader.errors() == before {
         let message = "url has no effect without source = \"http\"";
         reader.warning(&table.place_of("url"), &table.key("url"), message, "write source = \"http\", or remove it");
     }
@@ -56,13 +58,7 @@ fn http(table: &mut Table<'_>, reader: &mut Reader<'_>) -> HttpSettings {
     let headers = headers.collect();
     let (least, most) = (Duration::from_millis(10), Duration::from_secs(30));
     let timeout = table.or("timeout", Duration::from_millis(500), reader, duration(least, most));
-    let ca = table.node("ca").and_then(|node| {
-        let read = text(node).and_then(|name| reader.file(&name)).and_then(|(_, pem)| {
-            let help = "give a PEM file with certificates";
-            Authorities::from_pem(pem.expose()).or_else(|error| fault(error.to_string(), help))
-        });
-        read.map_err(|fault| reader.fault(&node.place, "permissions.ca", fault)).ok()
-    });
+    let ca = pem(table, "ca", reader, |text| Authorities::from_pem(text).map_err(|error| error.to_string()));
     let places = |node: &Node| number(1, 10_000)(node).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
     let concurrency = table.or("concurrency", 64, reader, places);
     HttpSettings { headers, timeout, authorities: ca.unwrap_or_default(), concurrency }

@@ -211,7 +211,12 @@ pub(super) const KEYS: &[Key] = &[
     key("grants[].project", "string", "", "In this project only."),
     key("grants[].organization", "string", "", "When they act in this company only."),
     key("grants[].host", "string", "", "Host that names the person; may be left out when there is one."),
-    key("cache.ttl", "string", "\"30s\"", "Life of a cached answer, plus or minus 10 %."),
+    key(
+        "cache.ttl",
+        "string",
+        "\"30s\"",
+        "Longest life of a cached answer; up to a fifth less, so that not all end together.",
+    ),
     key("cache.negative_ttl", "string", "\"5s\"", "Life of a cached answer that holds nothing."),
     key("cache.capacity", "integer", "100000", "Cached answers."),
     key(

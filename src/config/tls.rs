@@ -3,7 +3,7 @@
 use super::reader::{Reader, Table};
 use super::values::{fault, text};
 use crate::access::Origin;
-use crate::tls::Identity;
+use crate::tls::{Identity, TlsError};
 
 /// Both or neither: a certificate without its key proves nothing.
 pub(super) fn identity(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Identity> {
@@ -13,19 +13,18 @@ pub(super) fn identity(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option
     let key = if has_key { table.secret("key", "TLS_KEY", reader) } else { None };
     if has_chain != has_key && reader.errors() == before {
         let (missing, there) = if has_key { ("certificate", "key") } else { ("key", "certificate") };
-        let (message, help) = (format!("a {there} without its {missing}"), format!("add {missing}, or remove {there}"));
+        let (message, help) = (
+            format!("{}: a {there} without its {missing}", table.key(there)),
+            format!("add {missing}, or remove {there}"),
+        );
         reader.error(&table.place_of(there), &table.key(there), message, help);
     }
     match Identity::from_pem(&chain?, key?) {
         Ok(identity) => Some(identity),
         Err(error) => {
-            let message = format!("{}: {error}", table.key("certificate"));
-            reader.error(
-                &table.place_of("certificate"),
-                &table.key("certificate"),
-                message,
-                "give a pair of PEM files",
-            );
+            let name = if matches!(error, TlsError::NoKey) { "key" } else { "certificate" };
+            let key = table.key(name);
+            reader.error(&table.place_of(name), &key, format!("{key}: {error}"), "give a pair of PEM files");
             None
         }
     }

@@ -122,7 +122,7 @@ impl Worker {
         Self { of_address: requests, ..self.clone() }
     }
 
-    /// What a request that begins now is served with. Costs three reference counts, as a clone of a fixed gateway would.
+    /// What a request that begins now is served with. Costs four reference counts.
     pub(super) fn gateway(&self) -> Gateway {
         let snapshot = self.live.snapshot.load_full();
         let (settings, generation) = (Arc::clone(&snapshot.upstream), snapshot.upstream_generation);

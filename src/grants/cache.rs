@@ -20,7 +20,7 @@ pub struct GrantSettings {
     pub sources: Vec<Arc<dyn GrantSource>>,
     /// What kinds of people hold without being named.
     pub default_roles: Vec<DefaultRole>,
-    /// Life of a cached answer, ±10 %.
+    /// Longest life of a cached answer.
     pub ttl: Duration,
     /// Life of a cached answer that holds nothing.
     pub negative_ttl: Duration,
@@ -155,9 +155,10 @@ struct Life {
 }
 
 impl Life {
-    /// ±10 %, different for each entry: what was loaded in one second must not be asked for again in one second.
+    /// Up to a fifth less than that, different for each entry: what was loaded in one second must not be asked for again in
+    /// one second. Never more, because it bounds how long a revocation takes that nobody tells us of.
     fn of(&self, key: &Key, held: &Held) -> Duration {
-        let configured = if held.is_empty() { self.negative_ttl } else { jittered(self.ttl, 0.1, key) };
+        let configured = if held.is_empty() { self.negative_ttl } else { jittered(self.ttl.mul_f64(0.9), 0.1, key) };
         held.fresh(configured) + self.stale_for
     }
 }

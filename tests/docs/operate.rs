@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::root;
-use crate::support::tls::Pair;
-use crate::support::{Gateway, Setup, Token, Upstream, answer_with};
+use crate::support::{Gateway, Issued, Setup, Token, Upstream, answer_with};
 
 type Names = BTreeSet<String>;
 
@@ -108,7 +107,7 @@ fn busy_gateway() -> (String, String) {
     gateway.own("POST", "/.vestibule/logout", &cookie);
     let metrics = gateway.admin("GET", "/metrics", &[], b"").text();
     gateway.terminate();
-    let secure = Setup::new(&upstream).tls(&Pair::of(&["127.0.0.1"])).start();
+    let secure = Setup::new(&upstream).tls(&Issued::self_signed("127.0.0.1")).start();
     let more = secure.admin("GET", "/metrics", &[], b"").text();
     ([metrics, more].concat(), gateway.output())
 }

@@ -60,3 +60,18 @@ fn grants_are_dropped_on_request_and_only_with_the_token() {
     );
     assert_eq!(crate::support::Answer::read(&bytes).code(), "wrong_host");
 }
+
+#[test]
+fn dos_12_a_body_for_the_admin_api_is_small_plain_and_strict() {
+    let gateway = Gateway::new(&Upstream::start());
+    let token = format!("Authorization: Bearer {}", crate::support::ADMIN_TOKEN);
+    let send = |more: &str, body: &[u8]| gateway.admin("POST", "/v1/invalidate", &[&token, more], body);
+    for large in ["\"tenant\":\"t\",".repeat(2000), " ".repeat(1 << 20)] {
+        let answer = send("X-A: b", large.as_bytes());
+        assert_eq!((answer.status, answer.code()), (413, "body_too_large"));
+    }
+    for odd in ["[".repeat(10_000), "{\"tenant\":1e999999}".to_owned(), "{\"tenant\":\"t\",\"more\":1}".to_owned()] {
+        assert_eq!(send("X-A: b", odd.as_bytes()).code(), "malformed_request");
+    }
+    assert_eq!(send("Content-Encoding: gzip", b"\x1f\x8b\x08").code(), "malformed_request", "nothing is unpacked");
+}

@@ -9,13 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Answer, Gateway, Setup, Token, Upstream, answer_with, connect, read_until, request};
 
-/// Resident memory of a process, in KiB.
-pub(super) fn memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
-}
-
 // DOS-11
 #[test]
 fn a_body_of_any_size_takes_constant_memory_both_ways() {
@@ -30,7 +23,7 @@ fn a_body_of_any_size_takes_constant_memory_both_ways() {
     });
     let gateway = Gateway::new(&upstream);
     gateway.ask("GET", "/public/warm", &[]);
-    let before = memory(gateway.pid());
+    let before = gateway.memory();
 
     let mut stream = connect(gateway.address);
     stream
@@ -41,14 +34,14 @@ fn a_body_of_any_size_takes_constant_memory_both_ways() {
         stream.write_all(&part).expect("a part");
     }
     assert_eq!(Answer::read(&crate::support::read_to_end(&mut stream)).text(), "ok");
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 16 << 10, "{grown} KiB for an upload");
 
     let mut stream = connect(gateway.address);
     stream.write_all(&request("GET", "/public/down", &gateway.host(), &[], b"")).expect("a head");
     // A caller that reads nothing: the app has to wait, and nothing piles up here.
     thread::sleep(Duration::from_millis(500));
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 16 << 10, "{grown} KiB while nobody reads");
     let mut total = 0_u64;
     let mut buffer = vec![0; 1 << 16];
@@ -56,7 +49,7 @@ fn a_body_of_any_size_takes_constant_memory_both_ways() {
         total += count as u64;
     }
     assert!(total > SIZE, "{total}");
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 16 << 10, "{grown} KiB for a download");
 }
 

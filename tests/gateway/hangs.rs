@@ -10,8 +10,7 @@ use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use crate::support::h2::{self, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Raw, SETTINGS, frame};
-use crate::support::tls::Pair;
-use crate::support::{Answer, Gateway, Setup, Upstream, connect, read_to_end, read_until, request};
+use crate::support::{Answer, Gateway, Issued, Setup, Upstream, connect, read_to_end, read_until, request};
 
 /// An app that reads and never answers, or that sends this and then without end, and knows how many callers it has.
 struct Silent {
@@ -295,7 +294,7 @@ fn an_answer_that_nobody_takes_ends_its_http2_stream_alone() {
 // PRC-02
 #[test]
 fn a_stop_waits_for_nobody_who_has_asked_for_nothing() {
-    let pair = Pair::of(&["127.0.0.1"]);
+    let pair = Issued::self_signed("127.0.0.1");
     let long = |setup: Setup| setup.with("drain = \"2s\"", "drain = \"20s\"");
     let (plain, secure) = (Setup::new(&Upstream::start()), Setup::new(&Upstream::start()).tls(&pair));
     for gateway in [long(plain).start(), long(secure).start()] {
@@ -314,7 +313,7 @@ fn a_stop_waits_for_nobody_who_has_asked_for_nothing() {
 
 #[test]
 fn dos_15_a_tls_handshake_that_does_not_end_is_closed() {
-    let pair = Pair::of(&["127.0.0.1"]);
+    let pair = Issued::self_signed("127.0.0.1");
     let gateway = Setup::new(&Upstream::start()).tls(&pair).and("\n[limits]\nfirst_byte = \"300ms\"\n").start();
     // The beginning of a record with a ClientHello: type, version, length, and less than that.
     let hello = [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];

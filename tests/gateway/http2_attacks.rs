@@ -1,6 +1,5 @@
 //! HTTP/2 made by hand to do harm. Whoever does it is cut off; whoever stands beside it does not notice.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::support::h2::{
@@ -12,13 +11,6 @@ use crate::support::{Gateway, Setup, Upstream, answer_with};
 /// A gateway that does not spend its time on writing down each frame.
 fn quiet(upstream: &Upstream) -> Setup {
     Setup::new(upstream).with("\"trace\"", "\"info\"")
-}
-
-/// What the process holds of memory, in KiB.
-fn memory(gateway: &Gateway) -> u64 {
-    let statm = fs::read_to_string(format!("/proc/{}/statm", gateway.pid())).expect("a process");
-    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");
-    pages * 4
 }
 
 /// Somebody else asks something.
@@ -43,7 +35,7 @@ fn odd() -> impl Iterator<Item = u32> {
 fn h2x_01_streams_opened_and_broken_off_end_the_connection() {
     let upstream = Upstream::start();
     let gateway = quiet(&upstream).start();
-    let before = memory(&gateway);
+    let before = gateway.memory();
     let request = h2::get(&gateway.host(), "/public/x", &[]);
     let pair = |id| [frame(HEADERS, END_HEADERS | END_STREAM, id, &request), frame(RST_STREAM, 0, id, &[0, 0, 0, 8])];
     let flood: Vec<u8> = odd().take(10_000).flat_map(pair).flatten().collect();
@@ -52,7 +44,7 @@ fn h2x_01_streams_opened_and_broken_off_end_the_connection() {
     is_calmed(&raw.rest());
     others_are_served(&gateway);
     assert!(upstream.seen().len() < 1000, "{} requests for the app", upstream.seen().len());
-    assert!(memory(&gateway) < before + 8 * 1024, "{} KiB, {before} before", memory(&gateway));
+    assert!(gateway.memory() < before + 8 * 1024, "{} KiB, {before} before", gateway.memory());
 }
 
 // H2X-01, at a pace that the library takes for normal
@@ -81,7 +73,7 @@ fn a_caller_that_breaks_off_request_after_request_has_to_connect_anew() {
 #[test]
 fn h2x_03_a_header_block_in_endless_pieces_ends_the_connection() {
     let gateway = quiet(&Upstream::start()).start();
-    let before = memory(&gateway);
+    let before = gateway.memory();
     let mut raw = Raw::open(gateway.address);
     let piece = frame(CONTINUATION, 0, 1, &h2::block(&[("x", "y")]));
     let flood =
@@ -89,7 +81,7 @@ fn h2x_03_a_header_block_in_endless_pieces_ends_the_connection() {
     raw.flood(&flood);
     is_calmed(&raw.rest());
     others_are_served(&gateway);
-    assert!(memory(&gateway) < before + 8 * 1024, "{} KiB, {before} before", memory(&gateway));
+    assert!(gateway.memory() < before + 8 * 1024, "{} KiB, {before} before", gateway.memory());
 }
 
 #[test]
@@ -120,7 +112,7 @@ fn h2x_04_frames_that_make_us_reset_end_the_connection_and_make_no_work_for_the_
 fn h2x_05_floods_of_frames_that_want_an_answer_cost_no_memory() {
     let gateway = quiet(&Upstream::start()).start();
     others_are_served(&gateway);
-    let before = memory(&gateway);
+    let before = gateway.memory();
     let floods = [
         ("SETTINGS", frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0])),
         ("PING", frame(PING, 0, 0, &[1; 8])),
@@ -131,7 +123,7 @@ fn h2x_05_floods_of_frames_that_want_an_answer_cost_no_memory() {
         // Its answers are not read, so it is cut off, or not listened to any more, or it was too little to matter.
         let taken = raw.flood(&one.repeat(60_000));
         others_are_served(&gateway);
-        let grown = memory(&gateway).saturating_sub(before);
+        let grown = gateway.memory().saturating_sub(before);
         assert!(grown < 5 * 1024, "{name}: {grown} KiB more, all taken: {taken}");
     }
 }
@@ -139,7 +131,7 @@ fn h2x_05_floods_of_frames_that_want_an_answer_cost_no_memory() {
 #[test]
 fn h2x_06_floods_of_tiny_pieces_of_a_body_end_the_connection() {
     let gateway = quiet(&Upstream::start()).start();
-    let before = memory(&gateway);
+    let before = gateway.memory();
     let host = gateway.host();
     let post = [(":method", "POST"), (":scheme", "http"), (":authority", host.as_str()), (":path", "/public/x")];
     for piece in [&b""[..], b"x"] {
@@ -150,7 +142,7 @@ fn h2x_06_floods_of_tiny_pieces_of_a_body_end_the_connection() {
         assert!(frames.iter().any(|frame| frame.kind == GOAWAY), "{piece:?}: {:?}", frames.last());
         others_are_served(&gateway);
     }
-    assert!(memory(&gateway) < before + 8 * 1024, "{} KiB, {before} before", memory(&gateway));
+    assert!(gateway.memory() < before + 8 * 1024, "{} KiB, {before} before", gateway.memory());
 }
 
 /// What 50 connections may hold in KiB, each with all its streams and more fields than it may have, 34 bytes for one sent.
@@ -162,7 +154,7 @@ fn h2x_07_a_bomb_of_small_fields_is_bounded_and_ends_with_its_streams() {
         .and("\n[limits]\nsend_idle = \"4s\"\nkeep_alive = \"1s\"\nheaders.time = \"1s\"\n")
         .start();
     others_are_served(&gateway);
-    let before = memory(&gateway);
+    let before = gateway.memory();
     let first = [h2::kept("x", "y"), h2::get(&gateway.host(), "/public/x", &[])].concat();
     // Pseudo fields come first; the field in the table is entry 62, and each mention of it is one byte.
     let later = [h2::get(&gateway.host(), "/public/x", &[]), vec![0x80 + 62; 300]].concat();
@@ -181,7 +173,7 @@ fn h2x_07_a_bomb_of_small_fields_is_bounded_and_ends_with_its_streams() {
         })
         .collect();
     std::thread::sleep(Duration::from_millis(500));
-    let grown = memory(&gateway).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < BOMB, "{grown} KiB for 50 connections");
     others_are_served(&gateway);
     let started = Instant::now();

@@ -1,6 +1,5 @@
 //! Connections that wait: how many of them fit, and what each costs.
 
-use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -8,14 +7,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::h2::{self, Raw};
-use crate::support::tls::Pair;
-use crate::support::{Gateway, Setup, Upstream, connect, read_until, request};
-
-/// What the process holds of memory, in KiB.
-fn memory(gateway: &Gateway) -> u64 {
-    let statm = fs::read_to_string(format!("/proc/{}/statm", gateway.pid())).expect("a process");
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number") * 4
-}
+use crate::support::{Gateway, Issued, Setup, Upstream, connect, read_until, request};
 
 /// As many connections as there may be, up to ten thousand: the gateway takes half of its files, and so do we.
 fn many() -> usize {
@@ -25,6 +17,8 @@ fn many() -> usize {
     10_000.min(most / 2 - 200)
 }
 
+const MOMENT: Duration = Duration::from_millis(500);
+
 fn patient(upstream: &Upstream) -> Setup {
     Setup::new(upstream).with("\"trace\"", "\"info\"").and(
         "\n[limits]\nfirst_byte = \"1h\"\nkeep_alive = \"1h\"\nhttp2.ping.interval = \"1h\"\nconnections.per_address = 20000\n",
@@ -32,14 +26,14 @@ fn patient(upstream: &Upstream) -> Setup {
 }
 
 /// Opens so many connections, which may cost so many KiB each, and do not cost more after a while.
-fn cost_less<T>(gateway: &Gateway, count: usize, most: f64, mut open: impl FnMut() -> T) {
+fn cost_less<T>(gateway: &Gateway, count: usize, most: f64, wait: Duration, mut open: impl FnMut() -> T) {
     let warm: Vec<T> = (0..20).map(|_| open()).collect();
-    let before = memory(gateway);
+    let before = gateway.memory();
     let held: Vec<T> = (0..count).map(|_| open()).collect();
     std::thread::sleep(Duration::from_millis(500));
-    let full = memory(gateway);
-    std::thread::sleep(Duration::from_secs(3));
-    let later = memory(gateway);
+    let full = gateway.memory();
+    std::thread::sleep(wait);
+    let later = gateway.memory();
     assert!(later < full + full / 20, "{full} KiB, then {later}");
     assert_eq!(gateway.admin("GET", "/healthz", &[], b"").status, 200);
     drop((warm, held));
@@ -66,10 +60,10 @@ fn answered_http2(gateway: &Gateway) -> Raw {
 fn a_connection_that_waits_costs_little() {
     let upstream = Upstream::start();
     let gateway = patient(&upstream).start();
-    cost_less(&gateway, 500, 8.0, || connect(gateway.address));
-    cost_less(&gateway, 500, 48.0, || answered(&gateway));
-    cost_less(&gateway, 500, 64.0, || answered_http2(&gateway));
-    let pair = Pair::of(&["127.0.0.1"]);
+    cost_less(&gateway, 500, 8.0, MOMENT, || connect(gateway.address));
+    cost_less(&gateway, 500, 48.0, MOMENT, || answered(&gateway));
+    cost_less(&gateway, 500, 64.0, MOMENT, || answered_http2(&gateway));
+    let pair = Issued::self_signed("127.0.0.1");
     let gateway = patient(&upstream).tls(&pair).start();
     let hello = request("GET", "/public/x", &gateway.host(), &["Connection: keep-alive"], b"");
     let secure = || {
@@ -78,7 +72,7 @@ fn a_connection_that_waits_costs_little() {
         assert!(std::io::Read::read(&mut stream, &mut [0; 4096]).is_ok_and(|count| count > 0));
         stream
     };
-    cost_less(&gateway, 200, 96.0, secure);
+    cost_less(&gateway, 200, 96.0, MOMENT, secure);
 }
 
 /// DOS-07, with as many as are promised.
@@ -87,5 +81,5 @@ fn a_connection_that_waits_costs_little() {
 fn ten_thousand_connections_that_wait_cost_no_more_each_and_the_memory_is_flat() {
     let upstream = Upstream::start();
     let (gateway, many) = (patient(&upstream).start(), many());
-    cost_less(&gateway, many, 48.0, || answered(&gateway));
+    cost_less(&gateway, many, 48.0, Duration::from_secs(3), || answered(&gateway));
 }

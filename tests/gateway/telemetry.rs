@@ -4,7 +4,6 @@ use std::io::{Read as _, Write as _};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::forward::memory;
 use crate::support::{
     ADMIN_TOKEN, API_KEY, CLIENT, Gateway, SESSION_KEY, STAFF, Setup, Token, Upstream, connect, read_until, request,
 };
@@ -173,8 +172,8 @@ fn what_nobody_scrapes_does_not_pile_up() {
         sleep(Duration::from_millis(1300));
     };
     ask_and_rest();
-    let before = memory(gateway.pid());
+    let before = gateway.memory();
     (0..4).for_each(|_| ask_and_rest());
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 1024, "{grown} KiB in 80,000 requests");
 }

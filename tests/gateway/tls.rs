@@ -5,19 +5,18 @@ use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::support::h2::Client;
-use crate::support::tls::Pair;
 use crate::support::{
-    Answer, Gateway, Setup, Token, Upstream, answer_with, connect, output_of, read_to_end, request, tool,
+    Answer, Gateway, Issued, Setup, Token, Upstream, answer_with, connect, output_of, read_to_end, request, tool,
 };
 
 const NAME: &str = "127.0.0.1";
 
-fn gateway(pair: &Pair, upstream: &Upstream) -> Gateway {
+fn gateway(pair: &Issued, upstream: &Upstream) -> Gateway {
     Setup::new(upstream).tls(pair).start()
 }
 
 /// One request of HTTP/1.1 inside of TLS.
-fn ask(gateway: &Gateway, pair: &Pair, protocols: &[&str], bytes: &[u8]) -> Answer {
+fn ask(gateway: &Gateway, pair: &Issued, protocols: &[&str], bytes: &[u8]) -> Answer {
     let mut stream = pair.connect(gateway.address, NAME, protocols);
     stream.write_all(bytes).expect("sent");
     let mut came = Vec::new();
@@ -27,7 +26,7 @@ fn ask(gateway: &Gateway, pair: &Pair, protocols: &[&str], bytes: &[u8]) -> Answ
 
 #[test]
 fn both_versions_are_spoken_as_agreed_in_the_handshake() {
-    let (pair, upstream) = (Pair::of(&[NAME]), Upstream::start());
+    let (pair, upstream) = (Issued::self_signed(NAME), Upstream::start());
     let gateway = gateway(&pair, &upstream);
     let hello = request("GET", "/public/x", &gateway.host(), &[], b"");
     for protocols in [&["http/1.1"][..], &[]] {
@@ -46,7 +45,7 @@ fn both_versions_are_spoken_as_agreed_in_the_handshake() {
 
 #[test]
 fn protocols_that_nobody_speaks_end_the_handshake() {
-    let pair = Pair::of(&[NAME]);
+    let pair = Issued::self_signed(NAME);
     let gateway = gateway(&pair, &Upstream::start());
     let mut stream = pair.connect(gateway.address, NAME, &["smtp"]);
     assert!(stream.write_all(b"x").and_then(|()| stream.read(&mut [0; 1])).is_err());
@@ -62,7 +61,7 @@ fn people_sign_in_and_websockets_open_over_tls() {
         }
         answer_with(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     });
-    let pair = Pair::of(&[NAME]);
+    let pair = Issued::self_signed(NAME);
     let gateway = gateway(&pair, &upstream);
     let referer = format!("Referer: {}", crate::support::PORTAL);
     let framed = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", &referer];
@@ -92,7 +91,7 @@ fn people_sign_in_and_websockets_open_over_tls() {
 
 #[test]
 fn dos_15_plain_text_to_the_tls_port_is_closed_without_a_word_in_the_log() {
-    let pair = Pair::of(&[NAME]);
+    let pair = Issued::self_signed(NAME);
     let gateway = Setup::new(&Upstream::start()).tls(&pair).with("\"trace\"", "\"info\"").start();
     while !gateway.output().contains("host_probe") {
         std::thread::sleep(Duration::from_millis(10));
@@ -111,14 +110,14 @@ fn dos_15_plain_text_to_the_tls_port_is_closed_without_a_word_in_the_log() {
 
 #[test]
 fn the_end_of_the_certificate_is_a_metric_and_told_when_it_is_near() {
-    let gateway_with = |pair: &Pair| gateway(pair, &Upstream::start());
+    let gateway_with = |pair: &Issued| gateway(pair, &Upstream::start());
     let warned = |gateway: &Gateway| gateway.output().contains("the certificate has ended, or ends soon");
-    let good = gateway_with(&Pair::of(&[NAME]));
+    let good = gateway_with(&Issued::self_signed(NAME));
     let metrics = good.admin("GET", "/metrics", &[], b"").text();
     assert!(metrics.contains("\nvestibule_tls_not_after_seconds 4070908800\n"), "{metrics}");
     assert!(!warned(&good));
-    assert!(warned(&gateway_with(&Pair::until(&[NAME], 2020))));
-    let other = gateway_with(&Pair::of(&["other.example"]));
+    assert!(warned(&gateway_with(&Issued::self_signed_until(NAME, 2020))));
+    let other = gateway_with(&Issued::self_signed("other.example"));
     assert!(other.output().contains("does not name `127.0.0.1`"), "{}", other.output());
 }
 
@@ -130,7 +129,7 @@ fn an_answer_that_nobody_takes_ends_over_tls_too() {
         while stream.write_all(&[b'x'; 1 << 14]).is_ok() {}
         false
     });
-    let pair = Pair::of(&[NAME]);
+    let pair = Issued::self_signed(NAME);
     let gateway = Setup::new(&upstream).tls(&pair).and("\n[limits]\nsend_idle = \"300ms\"\n").start();
     let mut stream = pair.connect(gateway.address, NAME, &[]);
     stream.write_all(&request("GET", "/public/x", &gateway.host(), &[], b"")).expect("sent");
@@ -141,7 +140,7 @@ fn an_answer_that_nobody_takes_ends_over_tls_too() {
 /// Programs that are not ours.
 #[test]
 fn curl_speaks_both_versions_with_tls_and_without() {
-    let (pair, upstream) = (Pair::of(&[NAME]), Upstream::start());
+    let (pair, upstream) = (Issued::self_signed(NAME), Upstream::start());
     let secure = gateway(&pair, &upstream);
     let plain = Gateway::new(&upstream);
     let (certificate, upload) = (secure.folder().join("tls.crt"), secure.folder().join("upload"));
@@ -188,7 +187,7 @@ Promise.all(all).then((answers) => {
 
 #[test]
 fn node_speaks_http2_with_tls() {
-    let (pair, upstream) = (Pair::of(&[NAME]), Upstream::start());
+    let (pair, upstream) = (Issued::self_signed(NAME), Upstream::start());
     let gateway = gateway(&pair, &upstream);
     let mut node = tool("node");
     node.args(["-e", NODE, &format!("https://{}", gateway.host())]).arg(gateway.folder().join("tls.crt"));
@@ -198,7 +197,7 @@ fn node_speaks_http2_with_tls() {
 
 #[test]
 fn python_speaks_tls_of_both_kinds_and_refuses_another_certificate() {
-    let pair = Pair::of(&[NAME]);
+    let pair = Issued::self_signed(NAME);
     let gateway = gateway(&pair, &Upstream::start());
     let script = r"
 import ssl, sys, urllib.request, urllib.error
@@ -219,7 +218,7 @@ except urllib.error.URLError as error:
 
 #[test]
 fn a_certificate_that_does_not_fit_is_told_before_anything_is_served() {
-    let (one, other) = (Pair::of(&[NAME]), Pair::of(&[NAME]));
+    let (one, other) = (Issued::self_signed(NAME), Issued::self_signed(NAME));
     let upstream = Upstream::start();
     let gateway = gateway(&one, &upstream);
     let folder = gateway.folder();
@@ -246,7 +245,7 @@ fn a_certificate_that_does_not_fit_is_told_before_anything_is_served() {
 
 #[test]
 fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
-    let (before, after) = (Pair::of(&[NAME]), Pair::until(&[NAME], 2077));
+    let (before, after) = (Issued::self_signed(NAME), Issued::self_signed_until(NAME, 2077));
     let gateway = gateway(&before, &Upstream::start());
     let hello = request("GET", "/public/x", &gateway.host(), &["Connection: keep-alive"], b"");
     let mut old = before.connect(gateway.address, NAME, &["http/1.1"]);
@@ -272,7 +271,7 @@ fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
 
 #[test]
 fn a_stop_over_tls_is_a_proper_end() {
-    let pair = Pair::of(&[NAME]);
+    let pair = Issued::self_signed(NAME);
     let gateway = gateway(&pair, &Upstream::start());
     let mut stream = pair.connect(gateway.address, NAME, &["http/1.1"]);
     stream.write_all(&request("GET", "/public/x", &gateway.host(), &["Connection: keep-alive"], b"")).expect("sent");

@@ -63,14 +63,14 @@ fn a_websocket_needs_a_session_and_our_own_origin() {
     let cookie = gateway.sign_in(&Token::client());
     let own = format!("Origin: http://{}", gateway.host());
     let upgrade = ["Connection: Upgrade", "Upgrade: websocket"];
-    assert_eq!(gateway.raw(&handshake(&gateway, "a=b", &[])).code(), "session_missing");
+    assert_eq!(gateway.raw_first(&handshake(&gateway, "a=b", &[])).code(), "session_missing");
     for origin in ["Origin: https://evil.example", "Origin: null", "Origin: https://portal.example", "X-A: no-origin"] {
-        let answer = gateway.raw(&handshake(&gateway, &cookie, &[upgrade[0], upgrade[1], origin]));
+        let answer = gateway.raw_first(&handshake(&gateway, &cookie, &[upgrade[0], upgrade[1], origin]));
         assert_eq!((answer.status, answer.code()), (403, "origin_refused"), "{origin}");
     }
     let preview = gateway.sign_in(&Token::preview());
     assert_eq!(
-        gateway.raw(&handshake(&gateway, &preview, &[upgrade[0], upgrade[1], &own])).code(),
+        gateway.raw_first(&handshake(&gateway, &preview, &[upgrade[0], upgrade[1], &own])).code(),
         "preview_read_only"
     );
     assert!(upstream.seen().is_empty());
@@ -137,7 +137,7 @@ fn a_101_that_does_not_answer_the_handshake_is_502() {
         let upstream = Upstream::answering(bad);
         let gateway = Gateway::new(&upstream);
         let cookie = gateway.sign_in(&Token::client());
-        let answer = gateway.raw(&handshake(&gateway, &cookie, &[]));
+        let answer = gateway.raw_first(&handshake(&gateway, &cookie, &[]));
         assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"), "{bad}");
     }
     let upstream = Upstream::answering(ACCEPTED);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use super::metric;
 use crate::support::{Gateway, Setup, Token, Upstream, connect, read_until, request};
 
 /// Where the library of Debian's package `faketime` is.
@@ -36,7 +37,7 @@ fn year(gateway: &Gateway) -> u32 {
     line["ts"].as_str().and_then(|ts| ts.get(..4)?.parse().ok()).expect("a year")
 }
 
-// PRC-08
+// PRC-08, CCH-13
 #[test]
 fn a_clock_that_is_ten_years_off_or_jumps_breaks_nothing() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().expect("a folder"));
@@ -69,6 +70,8 @@ fn a_clock_that_is_ten_years_off_or_jumps_breaks_nothing() {
         open.write_all(&keep).expect("sent");
         assert!(read_until(&mut open, b"\r\n\r\nok").ends_with(b"ok"), "{jump}: waiting is not timed by that clock");
     }
+    let asked = metric(&gateway, "vestibule_permission_requests_total{source=\"config\",result=\"ok\"}");
+    assert_eq!(asked, 1, "what is cached ends by no clock that jumps");
     assert!(!gateway.output().contains("panicked"));
     assert_eq!(gateway.terminate(), Some(0));
 }

@@ -49,6 +49,19 @@ fn sighup_puts_everything_in_force_as_one_generation() {
     }
 }
 
+// CCH-11; people and companies are asked of the host, see WSK-07
+#[test]
+fn a_role_that_is_made_smaller_gives_less_with_the_next_request() {
+    let gateway = Gateway::new(&Upstream::start());
+    let cookie = gateway.sign_in(&Token::client());
+    assert_eq!(gateway.own("POST", "/projects/apollo/x", &cookie).status, 200);
+    let elsewhere = "permissions = []\n[roles.writer]\nweight = 600\npermissions = [\"projects:write\"]";
+    gateway.edit("permissions = [\"projects:write\"]", elsewhere);
+    assert_eq!(reload(&gateway).status, 200);
+    assert_eq!(gateway.own("POST", "/projects/apollo/x", &cookie).code(), "forbidden");
+    assert_eq!(gateway.own("GET", "/projects/apollo/x", &cookie).status, 200, "the role that it extends is as it was");
+}
+
 // PRC-04
 #[test]
 fn a_bad_reload_leaves_everything_as_it_was() {

@@ -1,14 +1,17 @@
-//! Certificates of one test.
+//! Certificates of one test, servers that show them, and callers that trust them.
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+
+use super::wire::connect;
 
 /// Authorities that were made, so that each has a name of its own.
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -51,8 +54,16 @@ impl Authority {
 impl Issued {
     /// By nobody but itself.
     pub(crate) fn self_signed(name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
-        Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
+        Self::self_signed_until(name, 2099)
+    }
+
+    /// One that ends at the beginning of a year.
+    pub(crate) fn self_signed_until(name: &str, year: i32) -> Self {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate").pem();
+        Self { certificate, key: key.serialize_pem() }
     }
 
     /// Written into a folder, under names that begin so.
@@ -79,6 +90,29 @@ impl Issued {
         let mut config = builder.with_single_cert(vec![certificate(&self.certificate)], key).expect("a pair");
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
+    }
+
+    /// A caller that trusts it, and offers these protocols.
+    pub(crate) fn trusting(&self, protocols: &[&str]) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate(&self.certificate)).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = builder.expect("versions").with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
+    /// Such a caller, connected.
+    pub(crate) fn connect(
+        &self,
+        to: SocketAddr,
+        name: &str,
+        protocols: &[&str],
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let connection = ClientConnection::new(Arc::new(self.trusting(protocols)), name).expect("a connection");
+        StreamOwned::new(connection, connect(to))
     }
 }
 

@@ -1,4 +1,4 @@
-//! An app of HTTP/2 that sends frames made by hand (RFC 9113 §4.1).
+//! Frames of HTTP/2 made by hand (RFC 9113 §4.1), and an app that sends them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,15 +22,20 @@ pub(crate) const ACK: u8 = 1;
 /// `:status: 200` of the static table (RFC 7541 §6.1).
 pub(crate) const STATUS_200: &[u8] = &[0x88];
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FrameSeen {
+pub(crate) struct Frame {
     pub(crate) kind: u8,
     pub(crate) flags: u8,
     pub(crate) stream: u32,
     pub(crate) payload: Vec<u8>,
+}
+
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// The connection as a script has it.
@@ -78,9 +83,7 @@ impl FrameApp {
 impl Wire {
     /// Whether it could be sent.
     pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
-        let length = u32::try_from(payload.len()).expect("a frame").to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        self.stream.write_all(&[&head, payload].concat()).is_ok()
+        self.stream.write_all(&frame(kind, flags, stream, payload)).is_ok()
     }
 
     /// 200, and a part of its body.
@@ -105,7 +108,7 @@ impl Wire {
     }
 
     /// The next frame of this kind, answering what has to be answered meanwhile; `None` when nothing more comes.
-    pub(crate) fn next(&mut self, kind: u8) -> Option<FrameSeen> {
+    pub(crate) fn next(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let frame = self.read()?;
             match frame.kind {
@@ -126,13 +129,13 @@ impl Wire {
         self.next(HEADERS).map(|frame| frame.stream)
     }
 
-    fn read(&mut self) -> Option<FrameSeen> {
+    fn read(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).ok()?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; usize::try_from(length).expect("24 bits")];
         self.stream.read_exact(&mut payload).ok()?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
-        Some(FrameSeen { kind: head[3], flags: head[4], stream, payload })
+        Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 }

@@ -1,6 +1,7 @@
 //! The gateway as its own process.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -12,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::certificates::Issued;
 use super::platform::{PORTAL, Platform};
-use super::tls::Pair;
 use super::token::{API_KEY, CLIENT, TENANT, Token};
 use super::upstream::Upstream;
-use super::wire::{Answer, exchange, request};
+use super::wire::{Answer, connect, exchange, read_answer, request};
 
 pub(crate) const SESSION_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub(crate) const ADMIN_TOKEN: &str = "canary-admin-token-0123456789abcdef";
@@ -100,7 +101,7 @@ impl Setup {
     }
 
     /// Shows this certificate to callers, who find the gateway at https.
-    pub(crate) fn tls(self, pair: &Pair) -> Self {
+    pub(crate) fn tls(self, pair: &Issued) -> Self {
         self.with(
             "public_url = \"http://{public}\"",
             "public_url = \"https://{public}\"\ntls = { certificate = \"tls.crt\", key = { file = \"tls.key\" } }",
@@ -200,6 +201,13 @@ impl Gateway {
         self.child.lock().expect("no panic").id()
     }
 
+    /// What the process holds of memory, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a process");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
@@ -212,6 +220,13 @@ impl Gateway {
     /// Sends exactly these bytes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
         Answer::read(&exchange(self.address, bytes))
+    }
+
+    /// The same, where the connection stays open behind the answer, as that of a handshake does.
+    pub(crate) fn raw_first(&self, bytes: &[u8]) -> Answer {
+        let mut stream = connect(self.address);
+        stream.write_all(bytes).expect("sent");
+        read_answer(&mut stream)
     }
 
     pub(crate) fn ask(&self, method: &str, target: &str, lines: &[&str]) -> Answer {

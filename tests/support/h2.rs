@@ -13,24 +13,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::runtime::Runtime;
 
 pub(crate) use super::frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS,
+    frame,
 };
 use super::wire::{Answer, connect};
-
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) kind: u8,
-    pub(crate) flags: u8,
-    pub(crate) stream: u32,
-    pub(crate) payload: Vec<u8>,
-}
 
 impl Frame {
     /// The error code of a `GOAWAY` or `RST_STREAM`.
@@ -65,11 +56,6 @@ fn digits(bytes: &[u8]) -> u16 {
         at += length;
     }
     number
-}
-
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A header block of literals that nobody keeps (RFC 7541 §6.2.2), none of them in Huffman's code.
@@ -183,10 +169,12 @@ impl Raw {
         std::iter::from_fn(|| self.next()).collect()
     }
 
-    /// The status of an answer to a request.
+    /// The status of an answer to a request; 0 if it gets none.
     pub(crate) fn ask(&mut self, stream: u32, block: &[u8]) -> u16 {
         self.headers(stream, END_HEADERS | END_STREAM, block);
-        self.wait(HEADERS, stream).map_or(0, |frame| frame.status())
+        let ends = |frame: &Frame| frame.stream == stream && matches!(frame.kind, HEADERS | RST_STREAM);
+        let end = std::iter::from_fn(|| self.next()).find(ends);
+        end.filter(|frame| frame.kind == HEADERS).map_or(0, |frame| frame.status())
     }
 }
 

@@ -144,6 +144,21 @@ pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
+/// The first answer of a connection that stays open behind it.
+pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
+    let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let answer = Answer::read(&bytes);
+        if !answer.broken {
+            return answer;
+        }
+        match stream.read(&mut part) {
+            Ok(count) if count > 0 => bytes.extend_from_slice(&part[..count]),
+            _ => return answer,
+        }
+    }
+}
+
 /// Everything until the end, a reset, or the limit.
 pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();

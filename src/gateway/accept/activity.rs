@@ -101,7 +101,7 @@ impl Activity {
     }
 
     /// The connection should not be used any longer.
-    pub(super) fn is_over(&self) {
+    pub(super) fn end(&self) {
         self.over.notify_one();
     }
 
@@ -137,7 +137,7 @@ impl Drop for Exchange {
         }
         let cancelled = activity.cancelled.fetch_add(1, Ordering::Relaxed) + 1;
         if cancelled.is_multiple_of(activity.cancels) {
-            activity.is_over();
+            activity.end();
         }
     }
 }

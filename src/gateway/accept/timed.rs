@@ -209,7 +209,7 @@ impl TimedStream {
         if !conversation.ends_politely() {
             return Poll::Ready(error);
         }
-        self.activity.is_over();
+        self.activity.end();
         self.poll_patience(cx)
     }
 

@@ -3,27 +3,14 @@
 use std::io::BufReader;
 use std::net::TcpListener;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
 use super::*;
-
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
-}
+use crate::support::Authority;
 
 /// A platform behind TLS; gives its address and what it has heard.
-fn start(issuer: &CertifiedIssuer<'static, KeyPair>, name: &str) -> (String, Arc<Mutex<String>>) {
-    let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-    let signed = params.signed_by(&key, issuer).expect("a certificate");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let builder = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
-    let builder = builder.with_safe_default_protocol_versions().expect("versions").with_no_client_auth();
-    let config = Arc::new(builder.with_single_cert(vec![signed.der().clone()], key).expect("an identity"));
+fn start(issuer: &Authority, name: &str) -> (String, Arc<Mutex<String>>) {
+    let config = issuer.issue(name, false).server(&[], None);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("https://localhost:{}/grants", listener.local_addr().expect("an address").port());
     let heard = Arc::<Mutex<String>>::default();
@@ -55,7 +42,7 @@ fn serve(stream: StreamOwned<ServerConnection, TcpStream>, log: &Mutex<String>) 
 
 #[test]
 fn src_10_the_authority_of_the_configuration_is_believed_and_no_other() {
-    let (own, other) = (authority(), authority());
+    let (own, other) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().expect("a folder");
     let ca = folder.path().join("ca.pem");
     fs::write(&ca, own.pem()).expect("a file");

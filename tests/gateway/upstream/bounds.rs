@@ -11,7 +11,6 @@ use http_body_util::BodyExt as _;
 use socket2::{Domain, Socket, Type};
 
 use super::{before_http2, with_upstream};
-use crate::gateway::forward::memory;
 use crate::support::{Answer, App, Setup, Upstream, answer_with, connect, read_to_end, request};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -162,12 +161,12 @@ fn a_head_that_is_too_large_is_502_and_memory_stays() {
     });
     let gateway = Setup::new(&upstream).start();
     assert_eq!(gateway.ask("GET", "/public/fit", &[]).text(), "ok");
-    let before = memory(gateway.pid());
+    let before = gateway.memory();
     for target in ["/public/large", "/public/many"].repeat(5) {
         let answer = gateway.ask("GET", target, &[]);
         assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"), "{target}");
     }
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 8 << 10, "{grown} KiB");
 }
 
@@ -250,11 +249,11 @@ fn a_compressed_answer_passes_as_it_is() {
     });
     let gateway = Setup::new(&upstream).start();
     gateway.ask("GET", "/nowhere", &[]);
-    let before = memory(gateway.pid());
+    let before = gateway.memory();
     let answer = gateway.ask("GET", "/public/x", &["Accept-Encoding: gzip"]);
     assert_eq!(answer.header("content-encoding"), "gzip");
     assert!(answer.body == bomb, "{} bytes of {}", answer.body.len(), bomb.len());
     assert_eq!(upstream.last().value("accept-encoding"), "gzip");
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 8 << 10, "{grown} KiB");
 }

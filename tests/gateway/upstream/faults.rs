@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{before_http2, with_upstream};
-use crate::gateway::forward::memory;
 use crate::support::h2::{self, Raw};
 use crate::support::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameApp, HEADERS, RST_STREAM, STATUS_200, Wire, connect, request,
@@ -230,12 +229,12 @@ fn a_head_that_is_too_large_is_502_over_http_2_and_memory_stays() {
         });
         let gateway = before_http2(app.address).start();
         gateway.ask("GET", "/nowhere", &[]);
-        let before = memory(gateway.pid());
+        let before = gateway.memory();
         for _ in 0..5 {
             let answer = gateway.ask("GET", "/public/x", &[]);
             assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"), "{count} of {size}");
         }
-        let grown = memory(gateway.pid()).saturating_sub(before);
+        let grown = gateway.memory().saturating_sub(before);
         assert!(grown < 8 << 10, "{grown} KiB for {count} of {size}");
     }
     let app = FrameApp::start(|wire| {

@@ -9,7 +9,6 @@ use http::{Version, header};
 use http_body_util::BodyExt as _;
 
 use super::{before_http2, speaking, with_upstream};
-use crate::gateway::forward::memory;
 use crate::support::{
     Answer, App, AppAnswer, CLIENT, Token, Upstream, connect, read_to_end, read_until, request, text,
 };
@@ -99,7 +98,7 @@ fn a_websocket_of_an_app_of_http_2_gets_a_connection_of_http_1() {
     let app = App::start(|_| async { text("ok") });
     let gateway = before_http2(app.address).start();
     let cookie = gateway.sign_in(&Token::client());
-    let answer = gateway.raw(&crate::gateway::upgrade::handshake(&gateway, &cookie, &[]));
+    let answer = gateway.raw_first(&crate::gateway::upgrade::handshake(&gateway, &cookie, &[]));
     assert_eq!((answer.status, answer.code()), (502, "upstream_unavailable"));
 }
 
@@ -127,7 +126,7 @@ fn a_body_of_any_size_takes_constant_memory_over_http_2_too() {
     });
     let gateway = before_http2(app.address).start();
     gateway.ask("GET", "/public/warm", &[]);
-    let before = memory(gateway.pid());
+    let before = gateway.memory();
     let mut stream = connect(gateway.address);
     let head = request("PUT", "/public/up", &gateway.host(), &[&format!("Content-Length: {SIZE}")], b"");
     stream.write_all(&head).expect("a head");
@@ -139,14 +138,14 @@ fn a_body_of_any_size_takes_constant_memory_over_http_2_too() {
     let mut stream = connect(gateway.address);
     stream.write_all(&request("GET", "/public/down", &gateway.host(), &[], b"")).expect("a head");
     thread::sleep(Duration::from_millis(500));
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 16 << 10, "{grown} KiB while nobody reads");
     let (mut total, mut buffer) = (0, vec![0; 1 << 16]);
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         total += count;
     }
     assert!(total > SIZE, "{total}");
-    let grown = memory(gateway.pid()).saturating_sub(before);
+    let grown = gateway.memory().saturating_sub(before);
     assert!(grown < 16 << 10, "{grown} KiB for a download");
 }
 

@@ -140,8 +140,8 @@ fn without_good_times_to_compare_the_floor_holds_and_grows() {
     assert!(per_second[31..59].iter().all(|asked| (19..=21).contains(asked)), "{per_second:?}");
 }
 
-/// People who look at a page every second, each answer kept for 30 s ±10 %. The 10,000 of them are 333 questions a second in
-/// good times. The source is gone for two minutes, in which all that was kept ends.
+/// People who look at a page every second, each answer kept for 24 to 30 s as the cache does. The 10,000 of them are about 370
+/// questions a second in good times. The source is gone for two minutes, in which all that was kept ends.
 #[test]
 fn src_07_ten_thousand_people_after_an_outage_stay_below_twice_the_normal_rate() {
     const PEOPLE: u64 = 10_000;
@@ -162,7 +162,8 @@ fn src_07_ten_thousand_people_after_an_outage_stay_below_twice_the_normal_rate()
                 Some(_) if !is_down => {
                     // They did not all come in one second when the process began.
                     let age = Duration::from_millis(if second < 30 { who * 3 } else { 0 });
-                    kept_until.insert(who, scene.now + jittered(TTL, 0.1, &(who, second)).saturating_sub(age));
+                    kept_until
+                        .insert(who, scene.now + jittered(TTL.mul_f64(0.9), 0.1, &(who, second)).saturating_sub(age));
                     asked_per_second[usize::try_from(second).expect("small")] += 1;
                 }
                 Some(_) => asked_per_second[usize::try_from(second).expect("small")] += 1,
@@ -173,7 +174,7 @@ fn src_07_ten_thousand_people_after_an_outage_stay_below_twice_the_normal_rate()
     }
     assert!(scene.now > start);
     let normal = f64::from(asked_per_second[60..120].iter().sum::<u32>()) / 60.0;
-    assert!((300.0..=370.0).contains(&normal), "{normal} in good times");
+    assert!((330.0..=410.0).contains(&normal), "{normal} in good times");
     let in_outage: u32 = asked_per_second[121..240].iter().sum();
     assert!(in_outage < 20, "{in_outage} questions in two minutes of outage");
     let most = asked_per_second[240..].iter().copied().max().expect("seconds");
