@@ -89,8 +89,8 @@ impl App {
         Self::on_tcp(Server { tls: Some(tls), ..server })
     }
 
-    /// On a unix socket.
-    pub(crate) fn on_unix_socket(path: &Path) -> Arc<Log> {
+    /// On a unix socket, in one protocol.
+    pub(crate) fn on_unix_socket(path: &Path, is_http2: bool) -> Arc<Log> {
         let server = Server::new(|_| async { text("ok") });
         let log = Arc::clone(&server.log);
         let listener = std::os::unix::net::UnixListener::bind(path).expect("a socket");
@@ -98,7 +98,7 @@ impl App {
         run(async move {
             let listener = UnixListener::from_std(listener).expect("a listener");
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(server.clone().serve(stream, true));
+                tokio::spawn(server.clone().serve(stream, is_http2));
             }
         });
         log

@@ -76,13 +76,15 @@ fn many_requests_share_a_connection_and_more_than_the_app_allows_get_another() {
 }
 
 #[test]
-fn http_2_over_a_unix_socket() {
+fn an_app_on_a_unix_socket_is_spoken_to_in_either_protocol() {
     let folder = tempfile::tempdir().expect("a folder");
-    let socket = folder.path().join("app.sock");
-    let log = App::on_unix_socket(&socket);
-    let gateway = speaking("h2c", &format!("unix:{}", socket.display())).start();
-    assert_eq!(gateway.send("POST", "/public/x", &[], b"body").text(), "ok");
-    assert_eq!(log.heads()[0].version, Version::HTTP_2);
+    for (protocol, version) in [("h2c", Version::HTTP_2), ("http1", Version::HTTP_11)] {
+        let socket = folder.path().join(protocol);
+        let log = App::on_unix_socket(&socket, version == Version::HTTP_2);
+        let gateway = speaking(protocol, &format!("unix:{}", socket.display())).start();
+        assert_eq!(gateway.send("POST", "/public/x", &[], b"body").text(), "ok", "{protocol}");
+        assert_eq!(log.heads()[0].version, version);
+    }
 }
 
 #[test]
