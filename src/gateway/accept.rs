@@ -263,7 +263,7 @@ where
 }
 
 /// Above our own limits, so that what is a little too much gets an answer with a code. Far beyond, the library's bare
-/// status has to do. Its timer is later than those of [`TimedStream`] and so never fires, but with it the library reads
+/// status has to do; as much is kept of a body that the app does not take, of which there may be thousands. Its timer is later than those of [`TimedStream`] and so never fires, but with it the library reads
 /// again after an answer, and only then can ours run.
 fn configured(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
@@ -271,7 +271,7 @@ fn configured(limits: &Limits) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.first_byte.max(limits.keep_alive) + limits.header_time)
         .max_headers(limits.header_count.saturating_mul(2).max(64))
-        .max_buf_size(limits.header_size.saturating_mul(2).saturating_add(limits.uri).max(128 * 1024));
+        .max_buf_size(limits.header_size.saturating_add(limits.uri).saturating_add(32 * 1024));
     builder
 }
 

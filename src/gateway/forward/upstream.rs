@@ -24,8 +24,9 @@ pub use self::settings::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, Up
 /// The most header fields that an app's answer may have.
 pub(super) const MAX_ANSWER_FIELDS: usize = 200;
 
-/// The most bytes that the head of an app's answer may have.
-const MAX_ANSWER_HEAD: usize = 128 * 1024;
+/// The most bytes that the head of an app's answer may have. As much is kept of a body that one side does not take, of which
+/// there may be thousands: with twice that, a large answer costs a twentieth less.
+const MAX_ANSWER_HEAD: usize = 64 * 1024;
 
 /// The app, and the connections to it of one worker.
 #[derive(Clone)]
