@@ -215,7 +215,7 @@ pub(super) const KEYS: &[Key] = &[
         "cache.ttl",
         "string",
         "\"30s\"",
-        "Longest life of a cached answer; up to a fifth less, so that not all end together.",
+        "No revocation takes longer; answers are kept for two thirds to four fifths of it.",
     ),
     key("cache.negative_ttl", "string", "\"5s\"", "Life of a cached answer that holds nothing."),
     key("cache.capacity", "integer", "100000", "Cached answers."),

@@ -1,7 +1,7 @@
 //! Streams end with the right to them: WebSockets, event streams, and whatever else of an answer takes long.
 //!
 //! An open stream is decided again, by the code that decides requests, as soon as something changes that may be about it: its
-//! session, the grants of its tenant, the configuration. Where nothing is heard of a change, a re-check comes four times in
+//! session, the grants of its tenant, the configuration. Where nothing is heard of a change, a re-check comes five times in
 //! the life of a cached fact. What is no longer allowed ends.
 
 use std::collections::HashMap;
@@ -300,7 +300,7 @@ impl Doubt {
     /// When to decide again, or why not to. Where the answer is neither yes nor no, a request would be refused now; an open
     /// stream goes on for as long as a fact lives.
     fn after(&mut self, verdict: &Result<(), Rejection>, fact_life: Duration) -> Result<Duration, End> {
-        let often = fact_life / 4;
+        let often = fact_life / 5;
         let Err(rejection) = verdict else {
             self.0 = None;
             return Ok(often);

@@ -155,10 +155,11 @@ struct Life {
 }
 
 impl Life {
-    /// Up to a fifth less than that, different for each entry: what was loaded in one second must not be asked for again in
-    /// one second. Never more, because it bounds how long a revocation takes that nobody tells us of.
+    /// Two thirds to four fifths of that, different for each entry: what was loaded in one second must not be asked for again
+    /// in one second. Not all of it, because it bounds how long a revocation takes that nobody tells us of, and an open stream
+    /// is decided again only every fifth of it.
     fn of(&self, key: &Key, held: &Held) -> Duration {
-        let configured = if held.is_empty() { self.negative_ttl } else { jittered(self.ttl.mul_f64(0.9), 0.1, key) };
+        let configured = if held.is_empty() { self.negative_ttl } else { jittered(self.ttl.mul_f64(0.735), 0.088, key) };
         held.fresh(configured) + self.stale_for
     }
 }

@@ -282,11 +282,11 @@ fn doubt_lasts_for_the_life_of_a_fact_and_ends_with_an_answer() {
     let life = Duration::from_secs(1);
     let unknown = || Err(Rejection::HostUnavailable);
     let mut doubt = Doubt::default();
-    assert_eq!(doubt.after(&Ok(()), life), Ok(life / 4));
-    assert!(doubt.after(&unknown(), life).is_ok_and(|rest| rest <= life / 4));
+    assert_eq!(doubt.after(&Ok(()), life), Ok(life / 5));
+    assert!(doubt.after(&unknown(), life).is_ok_and(|rest| rest <= life / 5));
     std::thread::sleep(life / 4);
     assert!(doubt.after(&unknown(), life).is_ok());
-    assert_eq!(doubt.after(&Ok(()), life), Ok(life / 4), "an answer ends it");
+    assert_eq!(doubt.after(&Ok(()), life), Ok(life / 5), "an answer ends it");
     assert!(doubt.after(&unknown(), life).is_ok());
     std::thread::sleep(life);
     assert_eq!(doubt.after(&unknown(), life), Err(End::Unavailable));
