@@ -159,7 +159,8 @@ impl Life {
     /// in one second. Not all of it, because it bounds how long a revocation takes that nobody tells us of, and an open stream
     /// is decided again only every fifth of it.
     fn of(&self, key: &Key, held: &Held) -> Duration {
-        let configured = if held.is_empty() { self.negative_ttl } else { jittered(self.ttl.mul_f64(0.735), 0.088, key) };
+        let configured =
+            if held.is_empty() { self.negative_ttl } else { jittered(self.ttl.mul_f64(0.735), 0.088, key) };
         held.fresh(configured) + self.stale_for
     }
 }
