@@ -1,7 +1,7 @@
 //! What an app may take, and what it may do to us.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io::{Error, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -44,6 +44,42 @@ fn an_app_that_has_as_many_requests_as_it_may_have_is_503_until_it_has_fewer() {
     });
     assert_eq!(gateway.ask("GET", "/public/x", &[]).status, 200);
     assert_eq!(held.load(Ordering::SeqCst), 3, "the app saw none of the others");
+}
+
+// PRC-07
+#[test]
+fn uploads_that_the_app_does_not_take_are_shed_before_they_take_the_memory() {
+    // An app that takes connections, and then stands still.
+    let app = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = app.local_addr().expect("an address");
+    thread::spawn(move || app.incoming().collect::<Vec<_>>());
+    let limits = "\n[limits]\nconnections.per_address = 1000\nupstream_requests = { total = 60, per_address = 1000 }\n";
+    let gateway = Setup::before(&format!("http://{address}")).and(limits).start();
+    let before = gateway.memory();
+    let part = vec![b'x'; 1 << 20];
+    let mut callers: Vec<_> = (0..360)
+        .map(|_| {
+            let mut caller = connect(gateway.address);
+            caller.set_write_timeout(Some(Duration::from_millis(10))).expect("a timeout");
+            let head =
+                format!("POST /public/x HTTP/1.1\r\nHost: {}\r\nContent-Length: 100000000\r\n\r\n", gateway.host());
+            caller.write_all(head.as_bytes()).expect("sent");
+            // As much as is taken.
+            while caller.write_all(&part).is_ok() {}
+            caller
+        })
+        .collect();
+    let grown = gateway.memory().saturating_sub(before) / 1024;
+    // Those that hear nothing are held. The others have a refusal, or the end of a connection that went on sending.
+    let is_held = |caller: &mut TcpStream| {
+        caller.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
+        let timed_out = |error: &Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        caller.read(&mut [0; 12]).is_err_and(|error| timed_out(&error))
+    };
+    let held = callers.iter_mut().filter_map(|caller| is_held(caller).then_some(())).count();
+    assert!(grown < 64, "{grown} MiB more");
+    assert!((50..=60).contains(&held), "{held} of 360 are held");
+    assert_eq!(gateway.ask("GET", "/.vestibule/jwks.json", &[]).status, 200, "what is ours is answered");
 }
 
 #[test]
