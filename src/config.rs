@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use crate::access::{Origin, Policy, RoleSpec};
 use crate::gateway::{IdentityHeaders, Limits, Routes, UpstreamSettings};
 use crate::grants::{ConfigGrant, DefaultRole, HttpSettings, OnOutage};
+use crate::hosts::HostedSettings;
 use crate::hosts::assembly::AssemblySettings;
 use crate::secret::Secret;
 use crate::telemetry::LogFormat;
@@ -115,6 +116,8 @@ pub struct Server {
 pub enum HostSettings {
     /// `platform = "assembly"`
     Assembly(AssemblySettings),
+    /// Every other platform.
+    Hosted(HostedSettings),
 }
 
 /// `[session]`
@@ -197,6 +200,7 @@ impl HostSettings {
     pub const fn name(&self) -> &crate::access::HostName {
         match self {
             Self::Assembly(settings) => &settings.name,
+            Self::Hosted(settings) => &settings.name,
         }
     }
 }

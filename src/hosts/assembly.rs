@@ -3,16 +3,16 @@
 //! The token proves little by itself: whoever holds the API key, or one token and patience, can make others. So it gives
 //! ids only, never rights; every id is confirmed with the platform; and all that is refused looks the same.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::counter;
 use moka::future::Cache as Flight;
 use moka::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::sealed_cbc::SealedCbc;
-use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof};
+use super::{Carrier, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, StartError, count};
 use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
@@ -75,18 +75,6 @@ pub struct AssemblySettings {
     /// What staff may do in a preview.
     pub preview: PreviewRule,
 }
-
-/// Why a host cannot begin its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    /// The TLS library refuses its own defaults.
-    #[error("the TLS client for the host's API cannot be set up")]
-    Tls,
-}
-
-/// When a refusal is given, counted from the token's arrival. Reading a token takes microseconds, and how many depends on
-/// what is in it; from outside all of them are this.
-const REFUSAL_TIME: Duration = Duration::from_millis(10);
 
 /// People whose confirmation is remembered.
 const MAX_KNOWN: u64 = 100_000;
@@ -224,7 +212,7 @@ impl Assembly {
         }
         let mut ancestors: Vec<Origin> = known.portal.iter().cloned().collect();
         ancestors.extend(framed_by.filter(|page| known.portal.as_ref() != Some(*page)).cloned());
-        Ok(Proof { principal, confirmed: known.confirmed(), first_seen: opened.first_seen, ancestors })
+        Ok(Proof { principal, confirmed: known.confirmed(), first_seen: opened.first_seen, ancestors, ends: None })
     }
 
     /// The page must be one that is named exactly, or the portal of this very workspace: another workspace's portal
@@ -282,8 +270,8 @@ impl HostPlatform for Assembly {
         &self.settings.name
     }
 
-    fn token_parameter(&self) -> &'static str {
-        "token"
+    fn carriers(&self) -> &[Carrier] {
+        &[Carrier::Query(Cow::Borrowed("token"))]
     }
 
     fn allows_origin(&self, origin: &Origin) -> bool {
@@ -305,13 +293,7 @@ impl HostPlatform for Assembly {
             if matches!(proof, Err(HostError::Refused)) {
                 refusal.await;
             }
-            let result = match &proof {
-                Ok(_) => "accepted",
-                Err(HostError::Refused | HostError::Expired) => "refused",
-                Err(HostError::Unavailable) => "unavailable",
-            };
-            counter!("vestibule_host_tokens_total", "host" => self.settings.name.to_string(), "result" => result)
-                .increment(1);
+            count(&self.settings.name, &proof);
             proof
         })
     }

@@ -31,8 +31,8 @@ impl HostPlatform for Counting {
         &self.name
     }
 
-    fn token_parameter(&self) -> &'static str {
-        "token"
+    fn carriers(&self) -> &[Carrier] {
+        &[]
     }
 
     fn allows_origin(&self, _: &Origin) -> bool {
