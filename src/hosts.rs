@@ -12,6 +12,8 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod json;
+pub mod keys;
 mod sealed_cbc;
 
 /// A boxed future, so that hosts of different kinds fit in one list.
