@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::access::{Origin, Policy, RoleSpec};
+use crate::access::{Origin, Policy, RoleSpec, TenantId};
 use crate::gateway::{IdentityHeaders, Limits, Routes, UpstreamSettings};
 use crate::grants::{ConfigGrant, DefaultRole, HttpSettings, OnOutage};
 use crate::hosts::HostedSettings;
@@ -201,6 +201,29 @@ impl HostSettings {
         match self {
             Self::Assembly(settings) => &settings.name,
             Self::Hosted(settings) => &settings.name,
+        }
+    }
+
+    /// An id of this host as its tokens have it, however it is written here.
+    fn fold(&self, id: &str) -> String {
+        match self {
+            Self::Assembly(_) => id.to_ascii_lowercase(),
+            Self::Hosted(_) => id.to_owned(),
+        }
+    }
+
+    fn serves(&self, tenant: &TenantId) -> bool {
+        match self {
+            Self::Assembly(settings) => settings.tenants.contains(tenant),
+            Self::Hosted(settings) => settings.tenants.serve(tenant),
+        }
+    }
+
+    /// A workspace that is served, if one is named.
+    pub fn a_tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Assembly(settings) => settings.tenants.first(),
+            Self::Hosted(settings) => settings.tenants.listed().first(),
         }
     }
 }

@@ -21,10 +21,12 @@ pub mod assembly;
 mod claims;
 mod hosted;
 mod json;
+mod jwe;
 mod jwks;
 mod jwt;
 mod keys;
 mod material;
+mod paseto;
 mod platform;
 pub mod platforms;
 mod query;
@@ -32,6 +34,12 @@ mod refusal;
 mod request_hash;
 mod rules;
 mod sealed_cbc;
+mod sealed_gcm;
+mod shared_secret;
+mod signed_payload;
+mod signed_query;
+mod signed_request;
+pub mod vectors;
 
 pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
@@ -78,6 +86,11 @@ pub trait HostPlatform: Send + Sync {
 
     /// Looks at what the host can and cannot tell; false if it does not answer, so that it has to be asked again.
     fn probe(&self) -> Pending<'_, bool>;
+
+    /// What `check --online` says when there are no troubles.
+    fn all_is_well(&self) -> &'static str {
+        "ready"
+    }
 
     /// Sentences for `/readyz` and the log about what does not work or is weaker than it could be; empty when all is well.
     fn troubles(&self) -> Vec<String>;

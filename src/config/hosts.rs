@@ -48,9 +48,11 @@ fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<Hos
             "choose another name",
         );
     }
-    let platform = table.required("platform", "\"assembly\"", reader, platform);
-    // Which keys there are depends on the platform: without it, nothing can be said of the others.
-    let (host, platform) = (host.ok()?, platform?);
+    let written = table.required("platform", "\"assembly\"", reader, platform);
+    // Which keys there are depends on the platform. Where it is missing, the section's own name may say which was meant, so
+    // that the other problems are seen too.
+    let meant = written.or_else(|| platforms::find(name).filter(|_| !table.has("platform")));
+    let (host, platform) = (host.ok()?, meant?);
     let settings = match platform.scheme {
         Scheme::SealedCbc(CbcForm::Assembly) => {
             assembly::read(host, platform, &mut table, reader).map(HostSettings::Assembly)
@@ -58,7 +60,7 @@ fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<Hos
         _ => hosted::read(host, platform, &mut table, reader).map(HostSettings::Hosted),
     };
     table.finish(reader);
-    settings
+    settings.filter(|_| written.is_some())
 }
 
 fn platform(node: &Node) -> Result<&'static Platform, Fault> {

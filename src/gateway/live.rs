@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
+use super::bootstrap::parameters;
 use super::enrich::Enrich;
 use super::forward::{Pool, Requests, Upstream};
 use super::limiter::FailureLimiter;

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn ids_are_texts_or_whole_numbers() {
-        let claims = Claims::parse(br#"{"a":"x","b":{"c":1234564879},"d":1.5,"e":"","f":null,"g":-2,"h":true,"i":1e3}"#);
+        let claims =
+            Claims::parse(br#"{"a":"x","b":{"c":1234564879},"d":1.5,"e":"","f":null,"g":-2,"h":true,"i":1e3}"#);
         let claims = claims.expect("claims");
         assert_eq!(claims.id(&["a"]).as_deref(), Some("x"));
         assert_eq!(claims.id(&["b", "c"]).as_deref(), Some("1234564879"));

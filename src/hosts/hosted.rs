@@ -13,6 +13,7 @@ use super::platform::{Carrier, Life, Once, Platform, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
+use super::{jwe, jwt, paseto, sealed_cbc, sealed_gcm, shared_secret, signed_payload, signed_query, signed_request};
 use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, Standing, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
@@ -116,18 +117,25 @@ impl From<Claims> for Opened {
 }
 
 impl Tenants {
-    pub(super) fn serve(&self, tenant: &TenantId) -> bool {
+    /// Whether this one is.
+    pub fn serve(&self, tenant: &TenantId) -> bool {
         match self {
             Self::Any => true,
             Self::Listed(listed) => listed.contains(tenant),
         }
     }
 
-    pub(super) fn only(&self) -> Option<&TenantId> {
+    /// Those that are named.
+    pub fn listed(&self) -> &[TenantId] {
         match self {
-            Self::Listed(listed) if listed.len() == 1 => listed.first(),
-            Self::Any | Self::Listed(_) => None,
+            Self::Any => &[],
+            Self::Listed(listed) => listed,
         }
+    }
+
+    pub(super) fn only(&self) -> Option<&TenantId> {
+        let listed = self.listed();
+        listed.first().filter(|_| listed.len() == 1)
     }
 }
 
@@ -173,8 +181,7 @@ impl Hosted {
     pub async fn judge(&self, token: &Secret, presented: &Presented) -> Result<Proof, Refusal> {
         let opened = self.open(token, presented).await?;
         let now = self.clock.now();
-        let checked =
-            Checked { settings: &self.settings, claims: &opened.claims, signed_at: opened.signed_at, now };
+        let checked = Checked { settings: &self.settings, claims: &opened.claims, signed_at: opened.signed_at, now };
         let identity = checked.identity(presented)?;
         let mark = opened.mark.unwrap_or_else(|| sha256(token.expose()));
         let first_seen = self.first_seen(mark, now)?;
@@ -183,13 +190,23 @@ impl Hosted {
     }
 
     async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
-        let _ = presented;
-        match self.settings.platform.scheme {
-            Scheme::Jwt(_) => {
-                super::jwt::open(token.expose(), &self.settings.algorithms, &self.keys).await.map(Opened::from)
+        let (bytes, secrets) = (token.expose(), self.settings.secrets());
+        let opened = match self.settings.platform.scheme {
+            Scheme::Jwt(_) => return Ok(jwt::open(bytes, &self.settings.algorithms, &self.keys).await?.into()),
+            Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
+            Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
+            Scheme::SealedCbc(form) => sealed_cbc::open(form, bytes, secrets)?,
+            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?.into(),
+            Scheme::SignedPayload(form) => signed_payload::open(form, bytes, &self.keys)?.into(),
+            Scheme::SignedQuery(form) => signed_query::open(form, bytes, &self.settings, &self.keys)?.into(),
+            Scheme::SignedRequest(form) => {
+                let call = presented.call.as_deref().ok_or(Refusal::Malformed)?;
+                signed_request::open(form, bytes, call, &self.keys)?
             }
-            _ => Err(Refusal::Malformed),
-        }
+            Scheme::SharedSecret => shared_secret::open(bytes, secrets)?.into(),
+            Scheme::Introspection(_) => return Err(Refusal::Unavailable),
+        };
+        Ok(opened)
     }
 
     fn first_seen(&self, mark: [u8; 32], now: Timestamp) -> Result<Timestamp, Refusal> {
@@ -317,9 +334,9 @@ fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Re
         KeyMaterial::OfTenants(tenants) => {
             Keys::OfTenants(tenants.iter().map(|(tenant, secrets)| (tenant.clone(), macs(secrets))).collect())
         }
-        KeyMaterial::Public(set) => Keys::Public(set.clone()),
+        KeyMaterial::Pinned(keys) => Keys::Pinned(keys.iter().cloned().map(Arc::new).collect()),
+        KeyMaterial::Set(set) => Keys::Set(set.clone()),
         KeyMaterial::Jwks(url) => remote(url, false)?,
         KeyMaterial::KeyById(url) => remote(url, true)?,
     })
 }
-

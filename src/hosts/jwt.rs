@@ -39,11 +39,8 @@ pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], keys: &Keys) ->
             let secrets = tenants.get(issuer).ok_or(Refusal::WrongIssuer)?;
             secrets.iter().any(|secret| mac_fits(secret, signed, &signature))
         }
-        (Algorithm::Hs256, Keys::Public(_) | Keys::Remote(_)) => return Err(Refusal::AlgorithmNotAllowed),
-        (_, keys) => {
-            let key = keys.public(kid.as_deref(), algorithm).await?;
-            key.verify(algorithm, signed.as_bytes(), &signature)
-        }
+        (Algorithm::Hs256, _) => return Err(Refusal::AlgorithmNotAllowed),
+        (_, keys) => keys.verify(kid.as_deref(), algorithm, signed.as_bytes(), &signature).await?,
     };
     if genuine { Ok(claims) } else { Err(Refusal::BadSignature) }
 }

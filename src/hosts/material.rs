@@ -17,8 +17,10 @@ pub enum KeyMaterial {
     Secrets(Vec<Secret>),
     /// Secrets of tenants, chosen by who says that they made the token.
     OfTenants(BTreeMap<String, Vec<Secret>>),
-    /// Public keys that are known.
-    Public(KeySet),
+    /// Public keys, any of which counts, whatever name a token has for its key.
+    Pinned(Vec<PublicKey>),
+    /// Public keys by their names.
+    Set(KeySet),
     /// The address of a JWK Set.
     Jwks(String),
     /// The address of PEM keys, without the key's id.
@@ -40,18 +42,27 @@ impl KeyMaterial {
 pub(super) enum Keys {
     Secrets(Vec<hmac::Key>),
     OfTenants(BTreeMap<String, Vec<hmac::Key>>),
-    Public(KeySet),
+    Pinned(Vec<Arc<PublicKey>>),
+    Set(KeySet),
     Remote(Arc<RemoteKeys>),
 }
 
 impl Keys {
-    /// The public key of this id, for this algorithm.
-    pub(super) async fn public(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Arc<PublicKey>, Refusal> {
+    /// Whether a key for this algorithm, of this name where keys have names, made the signature.
+    pub(super) async fn verify(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, Refusal> {
+        let genuine = |key: &PublicKey| key.verify(algorithm, message, signature);
         match self {
             Self::Secrets(_) | Self::OfTenants(_) => Err(Refusal::AlgorithmNotAllowed),
-            Self::Public(set) => set.find(kid, algorithm).map(Arc::clone).ok_or(Refusal::UnknownKey),
+            Self::Pinned(keys) => Ok(keys.iter().any(|key| genuine(key))),
+            Self::Set(set) => set.find(kid, algorithm).map(|key| genuine(key)).ok_or(Refusal::UnknownKey),
             Self::Remote(remote) => match remote.find(kid, algorithm).await {
-                Ok(found) => found.ok_or(Refusal::UnknownKey),
+                Ok(found) => found.map(|key| genuine(&key)).ok_or(Refusal::UnknownKey),
                 Err(_) => Err(Refusal::Unavailable),
             },
         }

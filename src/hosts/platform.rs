@@ -387,6 +387,14 @@ pub enum KindOf {
 }
 
 impl Platform {
+    /// The header that holds the signature of a request, if that is what its token is.
+    pub fn signature_header(&self) -> Option<&'static str> {
+        self.carriers.iter().find_map(|carrier| match carrier {
+            Carrier::Signature { name, .. } => Some(*name),
+            _ => None,
+        })
+    }
+
     /// A secret as the scheme needs it, or what is wrong with it: the keys of ciphers are written in hex or base64url.
     pub fn fit_secret(&self, secret: &Secret) -> Result<Secret, &'static str> {
         let (scheme, written) = (self.scheme, secret.expose());

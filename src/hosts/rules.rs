@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Presented;
 use super::claims::Claims;
 use super::hosted::HostedSettings;
 use super::platform::{Audience, Field, Issuer, KindOf, Life, Path, Rule, Unit};
 use super::refusal::Refusal;
 use super::request_hash;
-use super::Presented;
 use crate::access::{Kind, OrganizationId, Standing, SubjectId, TenantId};
 use crate::clock::Timestamp;
 
@@ -155,9 +155,7 @@ impl Checked<'_> {
                 let deployment = text(path)?;
                 or(self.settings.deployments.iter().any(|known| known == deployment), Refusal::WrongTenant)
             }
-            Rule::RequestHash(path) => {
-                or(request_hash::fits(text(path)?, presented), Refusal::RequestBinding)
-            }
+            Rule::RequestHash(path) => or(request_hash::fits(text(path)?, presented), Refusal::RequestBinding),
             Rule::Nonce(path) => {
                 let nonce = text(path)?;
                 or(presented.nonce.as_deref().is_some_and(|ours| ours == nonce), Refusal::Replay)
@@ -273,9 +271,7 @@ impl Checked<'_> {
 
 fn is_shop(name: &str) -> bool {
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    SHOPS.iter().any(|domain| {
-        name.strip_suffix(domain).is_some_and(|shop| !shop.is_empty() && shop.bytes().all(label))
-    })
+    SHOPS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|shop| !shop.is_empty() && shop.bytes().all(label)))
 }
 
 /// A moment, if it is written as it should be and no later than the year 9999.

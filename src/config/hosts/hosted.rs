@@ -10,8 +10,8 @@ use crate::config::document::{Node, Value};
 use crate::config::reader::{Reader, Table};
 use crate::config::values::{Fault, duration, fault, suggestion, text, word};
 use crate::hosts::{
-    Algorithm, App, Carrier, ClaimNames, Comes, Field, HostedSettings, Issuer, KeyMaterial, KeySet, KeySource, KindOf,
-    Life, Platform, PublicKey, Rule, Scheme, Tenants,
+    Algorithm, App, Carrier, ClaimNames, Comes, Field, HostedSettings, Issuer, KeyMaterial, KeySource, KindOf, Life,
+    Platform, PublicKey, Rule, Scheme, Tenants,
 };
 use crate::secret::Secret;
 
@@ -76,8 +76,10 @@ fn algorithms(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_
     let known = ["HS256", "RS256", "ES256", "EdDSA"];
     let one = |node: &Node| {
         let written = text(node)?;
-        Algorithm::parse(&written)
-            .map_or_else(|| fault(format!("`{written}` is no algorithm of this version"), suggestion(&written, &known)), Ok)
+        Algorithm::parse(&written).map_or_else(
+            || fault(format!("`{written}` is no algorithm of this version"), suggestion(&written, &known)),
+            Ok,
+        )
     };
     let help = "write algorithms = [\"RS256\"], with what the host signs with";
     if !table.has("algorithms") {
@@ -195,7 +197,8 @@ fn carriers(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>)
         return fixed();
     }
     let mut token = table.table("token", reader);
-    let named = |carrier: fn(Cow<'static, str>) -> Carrier| move |node: &Node| text(node).map(|name| carrier(name.into()));
+    let named =
+        |carrier: fn(Cow<'static, str>) -> Carrier| move |node: &Node| text(node).map(|name| carrier(name.into()));
     let mut carriers: Vec<Carrier> = Vec::new();
     carriers.extend(token.optional("query", reader, named(Carrier::Query)));
     carriers.extend(token.optional("form", reader, named(Carrier::Form)));
@@ -236,7 +239,7 @@ fn keys(
     match platform.keys {
         KeySource::Secret => secrets(platform, table, reader).map(KeyMaterial::Secrets),
         KeySource::SecretOfTenant => of_tenants(table, reader),
-        KeySource::PublicKey => public_keys(table, reader).map(KeyMaterial::Public),
+        KeySource::PublicKey => public_keys(table, reader).map(KeyMaterial::Pinned),
         KeySource::Jwks(address) => jwks(address, audience, table, reader),
         KeySource::KeyById(address) => {
             let url = table.or("jwks_url", address.to_owned(), reader, url);
@@ -246,7 +249,7 @@ fn keys(
         KeySource::Chosen if algorithms == [Algorithm::Hs256] => {
             secrets(platform, table, reader).map(KeyMaterial::Secrets)
         }
-        KeySource::Chosen if table.has("public_key") => public_keys(table, reader).map(KeyMaterial::Public),
+        KeySource::Chosen if table.has("public_key") => public_keys(table, reader).map(KeyMaterial::Pinned),
         KeySource::Chosen => {
             let help = "\"https://…\", the host's JWK Set; or public_key = { file = \"host.pem\" }";
             table.required("jwks_url", help, reader, url).map(KeyMaterial::Jwks)
@@ -263,7 +266,9 @@ fn jwks(address: &str, audience: Option<&str>, table: &mut Table<'_>, reader: &m
     match (address.contains("{audience}"), audience) {
         (false, _) => Some(KeyMaterial::Jwks(address.to_owned())),
         (true, Some(app)) if fits(app) => Some(KeyMaterial::Jwks(address.replace("{audience}", app))),
-        (true, Some(_)) => missing(table, "jwks_url", "the address of the keys cannot be made of this audience", reader),
+        (true, Some(_)) => {
+            missing(table, "jwks_url", "the address of the keys cannot be made of this audience", reader)
+        }
         (true, None) => None,
     }
 }
@@ -286,7 +291,7 @@ fn published(
     reader: &mut Reader<'_>,
 ) -> Option<KeyMaterial> {
     if table.has("public_key") {
-        return public_keys(table, reader).map(KeyMaterial::Public);
+        return public_keys(table, reader).map(KeyMaterial::Pinned);
     }
     let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
     let chosen = |node: &Node| {
@@ -295,7 +300,7 @@ fn published(
         found.map_or_else(|| fault(format!("`{written}` is not understood"), suggestion(&written, &names)), Ok)
     };
     let (_, hex) = table.or("environment", &known[0], reader, chosen);
-    PublicKey::ed25519_from_hex(hex).ok().map(|key| KeyMaterial::Public(KeySet::from(vec![key])))
+    PublicKey::ed25519_from_hex(hex).ok().map(|key| KeyMaterial::Pinned(vec![key]))
 }
 
 /// One secret, or several while they are being replaced.
@@ -349,7 +354,7 @@ fn of_tenants(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<KeyMater
 }
 
 /// PEM, or an Ed25519 key as 64 hex digits or in base64. Not secret, so it can be written out.
-fn public_keys(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<KeySet> {
+fn public_keys(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Vec<PublicKey>> {
     let Some(node) = table.node("public_key") else {
         return missing(table, "public_key", "write public_key = { file = \"key.pem\" }, or the key itself", reader);
     };
@@ -361,7 +366,7 @@ fn public_keys(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<KeySet>
         PublicKey::parse(&text).or_else(|error| fault(error.to_string(), "write the platform's public key"))
     });
     match key {
-        Ok(key) => Some(KeySet::from(vec![key])),
+        Ok(key) => Some(vec![key]),
         Err(fault) => {
             reader.fault(&node.place, &table.key("public_key"), fault);
             None

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::platform::{
-    About, App, Audience, Carrier, Comes, Field, Issuer, KeySource, KindOf, Life, Path, Platform, QueryForm,
-    RequestForm, Rule, Scheme, Unit,
+    About, App, Audience, Carrier, Comes, Field, KeySource, KindOf, Life, Path, Platform, QueryForm, RequestForm, Rule,
+    Scheme, Unit,
 };
 use super::{ABOUT, MINUTE, SECRET_JWT, SIGNED_JWT, header};
 use crate::access::Kind;
@@ -83,7 +83,9 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://dashboard.stripe.com"],
         about: About {
             find: "`secret` is the app's signing secret (`absec_…`).",
-            notes: &["The signature covers the two ids and the time, not the request: whoever sees it can use it for five minutes."],
+            notes: &[
+                "The signature covers the two ids and the time, not the request: whoever sees it can use it for five minutes.",
+            ],
             unverified: &["Where fields that an app adds would stand in what is signed: such signatures are refused."],
             library: Some("`stripe` accepts times in the future."),
         },
@@ -197,7 +199,9 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`secret` is the app's client secret.",
             notes: &["Proves the shop and nobody in it, and can be repeated for 90 seconds: it opens no session."],
-            unverified: &["Whether values are signed encoded or decoded: the two official libraries differ; as encoded, here."],
+            unverified: &[
+                "Whether values are signed encoded or decoded: the two official libraries differ; as encoded, here.",
+            ],
             library: Some("`ShopifyAPI` accepts it for 24 hours."),
         },
         ..CALL
@@ -213,7 +217,9 @@ pub(super) static ROWS: &[Platform] = &[
         kind: KindOf::Always(Kind::Client),
         about: About {
             find: "`secret` is the app's client secret.",
-            notes: &["Pairs are signed without anything between them, so some can be moved into one another: read only what you know."],
+            notes: &[
+                "Pairs are signed without anything between them, so some can be moved into one another: read only what you know.",
+            ],
             ..ABOUT
         },
         ..CALL

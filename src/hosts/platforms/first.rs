@@ -45,7 +45,9 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` is the app's client id and `secret` its client secret, both under API credentials.",
             notes: &["A token lives for one minute. The tenant is the shop's domain, such as `demo.myshopify.com`."],
             unverified: &["Which pages frame an app: write `origins` if yours are others."],
-            library: Some("`@shopify/shopify-api` checks neither `iss` nor that `exp` is there; `ShopifyAPI` checks `iss`."),
+            library: Some(
+                "`@shopify/shopify-api` checks neither `iss` nor that `exp` is there; `ShopifyAPI` checks `iss`.",
+            ),
         },
         ..SECRET_JWT
     },
@@ -61,7 +63,9 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://*.atlassian.net"],
         about: About {
             find: "Each site sends its `sharedSecret` once, in the `installed` call; the tenant is its `clientKey`.",
-            notes: &["`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only."],
+            notes: &[
+                "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
+            ],
             ..ABOUT
         },
         ..SECRET_JWT
@@ -119,7 +123,9 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://*.monday.com"],
         about: About {
             find: "`audience` is the client id and `secret` the client secret (not the signing secret), under Basic information.",
-            notes: &["There is no `aud`: `dat.client_id` takes its place. Board and item in the address are not signed."],
+            notes: &[
+                "There is no `aud`: `dat.client_id` takes its place. Board and item in the address are not signed.",
+            ],
             unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
             ..ABOUT
         },
@@ -252,7 +258,9 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://www.facebook.com", "https://apps.facebook.com"],
         about: About {
             find: "`secret` is the app secret, under Basic settings.",
-            notes: &["The tenant is the page that the app is a tab of. Who is not signed in to the app has no `user_id` and is refused."],
+            notes: &[
+                "The tenant is the page that the app is a tab of. Who is not signed in to the app has no `user_id` and is refused.",
+            ],
             unverified: &["Which pages frame an app: write `origins` if yours are others."],
             ..ABOUT
         },
@@ -306,7 +314,9 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://*.zendesk.com"],
         about: About {
             find: "`public_key` is the app's, from `/api/v2/apps/ID/public_key.pem`; `issuer` is `SUBDOMAIN.zendesk.com`.",
-            notes: &["Sent with the first load only. One key serves all customers, so `audience` and `issuer` are the tenant check."],
+            notes: &[
+                "Sent with the first load only. One key serves all customers, so `audience` and `issuer` are the tenant check.",
+            ],
             unverified: &["The shape of `sub`: its last path segment is the user.", "How long a token lives."],
             library: Some("Published samples allow HS256 beside RS256, with the public key as its key."),
         },

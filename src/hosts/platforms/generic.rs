@@ -1,7 +1,9 @@
 //! Forms without a platform: for a host of your own, or one that is not in the list.
 
-use super::super::platform::{App, Audience, Field, GcmForm, Issuer, KeySource, KindOf, Platform, Purpose, Scheme, Unit};
 use super::super::platform::{About, Life};
+use super::super::platform::{
+    App, Audience, Field, GcmForm, Issuer, KeySource, KindOf, Platform, Purpose, Scheme, Unit,
+};
 use super::{ABOUT, BEARER, SECRET_JWT, form, query};
 
 const CONFIGURED: Platform = Platform {

@@ -27,7 +27,9 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://teams.microsoft.com", "https://*.teams.microsoft.com", "https://*.cloud.microsoft"],
         about: About {
             find: "`audience` is the application id of the app registration; `tenants` are directory ids.",
-            notes: &["A person is (`tid`, `oid`); addresses change hands and are for display. Tokens of an app without a user have no `scp` and are refused."],
+            notes: &[
+                "A person is (`tid`, `oid`); addresses change hands and are for display. Tokens of an app without a user have no `scp` and are refused.",
+            ],
             unverified: &[
                 "The address of the keys.",
                 "Tokens of version 1, whose `aud` begins with `api://`, are refused.",
@@ -98,8 +100,12 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://*.discordsays.com"],
         about: About {
             find: "`public_key` is the application's, under General Information; turn on proxy authentication there.",
-            notes: &["The payload is not bound to method, address or body: it is a bearer token until its `expires_at`."],
-            unverified: &["Members of the payload beyond `created_at` and `expires_at` are not documented: `application_id` and `user_id` are taken to be there."],
+            notes: &[
+                "The payload is not bound to method, address or body: it is a bearer token until its `expires_at`.",
+            ],
+            unverified: &[
+                "Members of the payload beyond `created_at` and `expires_at` are not documented: `application_id` and `user_id` are taken to be there.",
+            ],
             library: None,
         },
         ..SECRET_JWT
@@ -194,7 +200,9 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://whop.com", "https://*.apps.whop.com"],
         about: About {
             find: "`audience` is the app's id.",
-            notes: &["One key of Whop serves all apps, so `audience` is the check. Company and experience stand in the address, unsigned: the tenant is the app."],
+            notes: &[
+                "One key of Whop serves all apps, so `audience` is the check. Company and experience stand in the address, unsigned: the tenant is the app.",
+            ],
             unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
             library: Some("`@whop/sdk` and `whop_sdk` accept a token without `exp`."),
         },
@@ -214,7 +222,10 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`secret` is an access token of the site with the scope `authorized_user:read`.",
             notes: &["A token cannot be read: each new one is asked about at the platform."],
-            unverified: &["The address and the answer.", "How long a token lives: it is asked about again after 15 minutes."],
+            unverified: &[
+                "The address and the answer.",
+                "How long a token lives: it is asked about again after 15 minutes.",
+            ],
             ..ABOUT
         },
         ..SECRET_JWT
