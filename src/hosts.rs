@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use metrics::counter;
 use ring::digest;
 
@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod carrier;
 mod claims;
 mod hosted;
 mod json;
@@ -60,6 +61,21 @@ pub trait HostPlatform: Send + Sync {
 
     /// Where its tokens stand. The first is the usual one.
     fn carriers(&self) -> &[Carrier];
+
+    /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
+    fn opens_session(&self) -> bool {
+        true
+    }
+
+    /// Whether its tokens are bound to a request, which [`Presented::call`] then has to hold.
+    fn reads_call(&self) -> bool {
+        false
+    }
+
+    /// Headers that hold its tokens or belong to them: nobody else may set them.
+    fn headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
 
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
     fn allows_origin(&self, origin: &Origin) -> bool;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use moka::sync::Cache;
 
 use super::claims::Claims;
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::material::{KeyMaterial, Keys, macs};
-use super::platform::{Carrier, Life, Once, Platform, Scheme};
+use super::platform::{Carrier, Life, Once, Platform, Rule, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
@@ -275,6 +276,29 @@ impl HostPlatform for Hosted {
 
     fn carriers(&self) -> &[Carrier] {
         &self.settings.carriers
+    }
+
+    fn opens_session(&self) -> bool {
+        self.settings.platform.opens_session
+    }
+
+    fn reads_call(&self) -> bool {
+        let platform = self.settings.platform;
+        let is_hashed = platform.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_)));
+        is_hashed || matches!(platform.scheme, Scheme::SignedRequest(_))
+    }
+
+    fn headers(&self) -> Vec<HeaderName> {
+        let of = |carrier: &Carrier| match carrier {
+            Carrier::Header { name, .. } => vec![name.to_string()],
+            Carrier::Signature { name, beside } => {
+                [&[*name], *beside].concat().into_iter().map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        };
+        let names = self.settings.carriers.iter().flat_map(of);
+        let all = names.chain(self.settings.platform.beside.iter().map(|name| (*name).to_owned()));
+        all.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect()
     }
 
     fn allows_origin(&self, origin: &Origin) -> bool {
