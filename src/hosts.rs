@@ -12,9 +12,13 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod fetch;
 mod json;
+pub mod jwks;
 pub mod keys;
 mod sealed_cbc;
+
+use assembly::StartError;
 
 /// A boxed future, so that hosts of different kinds fit in one list.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
