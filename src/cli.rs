@@ -12,6 +12,7 @@ mod check;
 mod demo;
 mod explain;
 mod healthcheck;
+mod hosts;
 mod keys;
 mod operator;
 mod reload;
@@ -69,6 +70,8 @@ enum Command {
     Explain(explain::Args),
     /// Make or read a host token.
     Token(token::Args),
+    /// List the host platforms, or judge a file of their tokens.
+    Hosts(hosts::Args),
     /// Make keys.
     Keys(keys::Args),
     /// Ask a running gateway whether it lives (for containers).
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Token(args) => token::run(args),
+        Command::Hosts(args) => hosts::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Healthcheck(args) => healthcheck::run(&args),
         Command::Reload(args) => reload::run(&args),

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::access::{Origin, Policy, RoleSpec};
+use crate::access::{Origin, Policy, RoleSpec, TenantId};
 use crate::gateway::{IdentityHeaders, Limits, Routes, UpstreamSettings};
 use crate::grants::{ConfigGrant, DefaultRole, HttpSettings, OnOutage};
+use crate::hosts::HostedSettings;
 use crate::hosts::assembly::AssemblySettings;
 use crate::secret::Secret;
 use crate::telemetry::LogFormat;
@@ -115,6 +116,8 @@ pub struct Server {
 pub enum HostSettings {
     /// `platform = "assembly"`
     Assembly(AssemblySettings),
+    /// Every other platform.
+    Hosted(HostedSettings),
 }
 
 /// `[session]`
@@ -197,6 +200,30 @@ impl HostSettings {
     pub const fn name(&self) -> &crate::access::HostName {
         match self {
             Self::Assembly(settings) => &settings.name,
+            Self::Hosted(settings) => &settings.name,
+        }
+    }
+
+    /// An id of this host as its tokens have it, however it is written here.
+    fn fold(&self, id: &str) -> String {
+        match self {
+            Self::Assembly(_) => id.to_ascii_lowercase(),
+            Self::Hosted(_) => id.to_owned(),
+        }
+    }
+
+    fn serves(&self, tenant: &TenantId) -> bool {
+        match self {
+            Self::Assembly(settings) => settings.tenants.contains(tenant),
+            Self::Hosted(settings) => settings.tenants.serve(tenant),
+        }
+    }
+
+    /// A workspace that is served, if one is named.
+    pub fn a_tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Assembly(settings) => settings.tenants.first(),
+            Self::Hosted(settings) => settings.tenants.listed().first(),
         }
     }
 }

@@ -6,19 +6,51 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use metrics::counter;
+use ring::digest;
 
 use crate::access::{HostName, Kind, OrganizationId, Origin, PreviewRule, Principal, Standing, SubjectId, TenantId};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod claims;
 mod fetch;
+mod hosted;
 mod json;
-pub mod jwks;
-pub mod keys;
+mod jwe;
+mod jwks;
+mod jwt;
+mod keys;
+mod material;
+mod paseto;
+mod platform;
+pub mod platforms;
+mod query;
+mod refusal;
+mod request_hash;
+mod rules;
 mod sealed_cbc;
+mod sealed_gcm;
+mod shared_secret;
+mod signed_payload;
+mod signed_query;
+mod signed_request;
+pub mod vectors;
 
-use assembly::StartError;
+pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
+pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
+pub use material::KeyMaterial;
+pub use platform::{
+    About, App, Audience, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once, PayloadForm,
+    Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+};
+pub use refusal::Refusal;
+
 
 /// A boxed future, so that hosts of different kinds fit in one list.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,8 +60,8 @@ pub trait HostPlatform: Send + Sync {
     /// The name in the configuration.
     fn name(&self) -> &HostName;
 
-    /// The query parameter that carries the token on the first navigation of the frame.
-    fn token_parameter(&self) -> &'static str;
+    /// Where its tokens stand. The first is the usual one.
+    fn carriers(&self) -> &[Carrier];
 
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
     fn allows_origin(&self, origin: &Origin) -> bool;
@@ -57,9 +89,18 @@ pub trait HostPlatform: Send + Sync {
     /// Looks at what the host can and cannot tell; false if it does not answer, so that it has to be asked again.
     fn probe(&self) -> Pending<'_, bool>;
 
+    /// What `check --online` says when there are no troubles.
+    fn all_is_well(&self) -> &'static str {
+        "ready"
+    }
+
     /// Sentences for `/readyz` and the log about what does not work or is weaker than it could be; empty when all is well.
     fn troubles(&self) -> Vec<String>;
 }
+
+/// When a refusal is given whose cause must not show in how long it took, counted from the token's arrival. Reading a token
+/// takes microseconds, and how many depends on what is in it; from outside all of them are this.
+const REFUSAL_TIME: Duration = Duration::from_millis(10);
 
 /// Under which circumstances a token came.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +109,46 @@ pub struct Presented {
     pub framed_by: Option<Origin>,
     /// Who has a live session in this browser: for them, a fresh token is a renewal and not a beginning.
     pub live: Vec<Principal>,
+    /// How it came.
+    pub manner: Manner,
+    /// The request that it came with, for formats that sign one.
+    pub call: Option<Arc<Call>>,
+    /// The nonce of the login that this browser began and now ends, for platforms that have logins.
+    pub nonce: Option<String>,
+}
+
+/// How a token came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// With the navigation of a frame.
+    #[default]
+    Navigation,
+    /// With a request of the app's page, or of the platform's servers, for itself alone.
+    Request,
+    /// Posted by the app's page, to be exchanged for a session.
+    Exchange,
+}
+
+/// A request as the platform made it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The public address that was called: origin, path and query, byte for byte.
+    pub url: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, whole.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// The path and the query of the address; the query is empty if there is none.
+    fn path_and_query(&self) -> (&str, &str) {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let target = rest.find(['/', '?']).map_or("", |start| &rest[start..]);
+        target.split_once('?').unwrap_or((target, ""))
+    }
 }
 
 /// What the host vouched for, and when.
@@ -90,6 +171,8 @@ pub struct Proof {
     pub first_seen: Timestamp,
     /// Exact origins that may frame this session: the workspace's portal first, then the framing page if it differs.
     pub ancestors: Vec<Origin>,
+    /// When the token itself is over, if it says so.
+    pub ends: Option<Timestamp>,
 }
 
 /// Why no identity came of it. Carries no detail on purpose: every refused token must look the same from outside.
@@ -104,6 +187,28 @@ pub enum HostError {
     /// The host could not be asked; neither yes nor no.
     #[error("the host platform cannot be asked now")]
     Unavailable,
+}
+
+/// Why a host cannot begin its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The TLS library refuses its own defaults.
+    #[error("the TLS client for the host's API cannot be set up")]
+    Tls,
+}
+
+/// Counts what became of a token.
+fn count(host: &HostName, proof: &Result<Proof, HostError>) {
+    let result = match proof {
+        Ok(_) => "accepted",
+        Err(HostError::Refused | HostError::Expired) => "refused",
+        Err(HostError::Unavailable) => "unavailable",
+    };
+    counter!("vestibule_host_tokens_total", "host" => host.to_string(), "result" => result).increment(1);
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    *digest::digest(&digest::SHA256, bytes).as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes")
 }
 
 /// A caller whom nobody proved, for saying what would happen to them. Never part of a request.

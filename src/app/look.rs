@@ -10,9 +10,9 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::parts::Parts;
-use crate::access::{Kind, SubjectId};
+use crate::access::{Kind, SubjectId, TenantId};
 use crate::clock::Clock;
-use crate::config::{Config, HostSettings};
+use crate::config::Config;
 use crate::gateway::{UpstreamAddress, UpstreamProtocol, UpstreamSettings};
 use crate::grants::{GrantSource as _, HttpGrants};
 use crate::hosts;
@@ -41,11 +41,7 @@ pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     for host in parts.hosts() {
         let good = host.probe().await;
         let troubles = host.troubles();
-        let says = if troubles.is_empty() {
-            "the API key is accepted, confirmation: liveness".to_owned()
-        } else {
-            troubles.join("; ")
-        };
+        let says = if troubles.is_empty() { host.all_is_well().to_owned() } else { troubles.join("; ") };
         findings.push(Finding { part: host.name().to_string(), good, says });
     }
     if let Some(source) = &parts.http_grants {
@@ -57,9 +53,7 @@ pub async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
 /// Asks about somebody who cannot exist.
 async fn permissions(config: &Config, source: &HttpGrants) -> anyhow::Result<Finding> {
     let host = config.hosts.first().context("no host is configured")?;
-    let tenant = match host {
-        HostSettings::Assembly(settings) => settings.tenants.first().context("no workspace is served")?.clone(),
-    };
+    let tenant = host.a_tenant().cloned().map_or_else(|| TenantId::new(NOBODY), Ok)?;
     let nobody = hosts::supposed(host.name().clone(), tenant, SubjectId::new(NOBODY)?, Kind::Client, None);
     let (good, says) = match source.grants(&nobody).await {
         Ok(told) if told.facts.is_empty() => (true, "answers; somebody made up holds nothing".to_owned()),

@@ -8,15 +8,14 @@ use rustix::process::{Resource, getrlimit};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
-use crate::access::HostName;
 use crate::assertion::{AssertionSettings, Assertions};
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, HostSettings, PermissionSource};
 use crate::gateway::{GatewaySettings, Limits, canonical_project};
 use crate::grants::{ConfigGrants, GrantLookup, GrantSettings, GrantSource, HttpGrants};
-use crate::hosts::HostPlatform;
 use crate::hosts::assembly::{Assembly, AssemblySettings};
+use crate::hosts::{HostPlatform, Hosted, HostedSettings, StartError};
 use crate::secret::Secret;
 use crate::session::{SessionSettings, Sessions};
 use crate::telemetry;
@@ -46,6 +45,7 @@ pub(super) struct Parts {
 /// A host, of the kind that it is.
 enum Host {
     Assembly(Arc<Assembly>),
+    Hosted(Arc<Hosted>),
 }
 
 /// How a stop goes.
@@ -93,6 +93,7 @@ impl Parts {
     pub(super) fn hosts(&self) -> impl Iterator<Item = Arc<dyn HostPlatform>> {
         self.hosts.iter().map(|host| match host {
             Host::Assembly(host) => Arc::clone(host) as Arc<dyn HostPlatform>,
+            Host::Hosted(host) => Arc::clone(host) as Arc<dyn HostPlatform>,
         })
     }
 
@@ -159,26 +160,41 @@ fn http_grants(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow
     Ok(Some(Arc::new(made.context("[permissions]")?)))
 }
 
-/// A host that had the same name before goes on with what it knew.
+/// A host that had the same name before goes on with what it knew, if it is of the same kind.
 fn hosts(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Vec<Host>> {
-    let old = |name: &HostName| {
-        before?.hosts.iter().find_map(|host| match host {
-            Host::Assembly(host) if host.name() == name => Some(host),
-            Host::Assembly(_) => None,
-        })
-    };
-    let made = config.hosts.iter().map(|host| match host {
-        HostSettings::Assembly(settings) => assembly(settings, clock, old(&settings.name).map(AsRef::as_ref)),
+    let old = before.map(|before| before.hosts.as_slice()).unwrap_or_default();
+    let made = config.hosts.iter().map(|settings| {
+        let host = match settings {
+            HostSettings::Assembly(settings) => assembly(settings, clock, old),
+            HostSettings::Hosted(settings) => hosted(settings, clock, old),
+        };
+        host.with_context(|| format!("[hosts.{}]", settings.name()))
     });
     made.collect()
 }
 
-fn assembly(settings: &AssemblySettings, clock: &Clock, old: Option<&Assembly>) -> anyhow::Result<Host> {
+fn assembly(settings: &AssemblySettings, clock: &Clock, old: &[Host]) -> Result<Host, StartError> {
+    let old = old.iter().find_map(|host| match host {
+        Host::Assembly(host) if *host.name() == settings.name => Some(host),
+        _ => None,
+    });
     let made = match old {
         None => Assembly::new(settings.clone(), clock.clone()),
         Some(old) => Assembly::after(old, settings.clone()),
     };
-    Ok(Host::Assembly(Arc::new(made.with_context(|| format!("[hosts.{}]", settings.name))?)))
+    Ok(Host::Assembly(Arc::new(made?)))
+}
+
+fn hosted(settings: &HostedSettings, clock: &Clock, old: &[Host]) -> Result<Host, StartError> {
+    let old = old.iter().find_map(|host| match host {
+        Host::Hosted(host) if *host.name() == settings.name && host.is_of(settings.platform) => Some(host),
+        _ => None,
+    });
+    let made = match old {
+        None => Hosted::new(settings.clone(), clock.clone()),
+        Some(old) => Hosted::after(old, settings.clone()),
+    };
+    Ok(Host::Hosted(Arc::new(made?)))
 }
 
 /// The server's side of TLS; of an identity that was shown before it stays, and with it the tickets that callers hold.

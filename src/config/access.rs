@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::Cache;
 use super::document::Node;
 use super::hosts::Hosts;
 use super::problem::Place;
 use super::reader::{Reader, Table};
 use super::values::{Fault, duration, fault, number, suggestion, text, word};
-use super::{Cache, HostSettings};
 use crate::access::{
     HostName, Kind, OrganizationId, Permission, Policy, ProjectKey, RoleError, RoleKey, RoleSpec, Scope, SubjectId,
     TenantId,
@@ -86,8 +86,8 @@ pub(super) fn default_roles(
 }
 
 fn default_role(mut table: Table<'_>, hosts: &Hosts, roles: &Roles, reader: &mut Reader<'_>) -> Option<DefaultRole> {
-    let kind =
-        table.required("kind", "\"internal\"", reader, word(&[("internal", Kind::Internal), ("client", Kind::Client)]));
+    let kinds = word(&[("internal", Kind::Internal), ("client", Kind::Client), ("service", Kind::Service)]);
+    let kind = table.required("kind", "\"internal\"", reader, kinds);
     let role = table.required("role", "\"viewer\"", reader, known_role(roles));
     let host = table.optional("host", reader, known_host(hosts));
     let tenant = table.optional("tenant", reader, known_tenant(hosts, host.as_ref()));
@@ -112,13 +112,14 @@ fn grant(mut table: Table<'_>, hosts: &Hosts, roles: &Roles, reader: &mut Reader
         reader.error(&place, &table.key("host"), message, "write host = \"…\"");
     }
     let tenant = table.required("tenant", "\"workspace id\"", reader, known_tenant(hosts, host.as_ref()));
+    let of = host.as_ref().and_then(|host| hosts.ready.iter().find(|settings| settings.name() == host));
+    let fold = |id: &str| of.map_or_else(|| id.to_owned(), |of| of.fold(id));
     let subject = table.required("subject", "\"the host's id of the person\"", reader, |node| {
-        id(node, |id| SubjectId::new(&id.to_ascii_lowercase()))
+        id(node, |id| SubjectId::new(&fold(id)))
     });
     let role = table.required("role", "\"viewer\"", reader, known_role(roles));
     let project = table.optional("project", reader, project);
-    let organization =
-        table.optional("organization", reader, |node| id(node, |id| OrganizationId::new(&id.to_ascii_lowercase())));
+    let organization = table.optional("organization", reader, |node| id(node, |id| OrganizationId::new(&fold(id))));
     let scope = match (project, organization) {
         (Some(_), Some(_)) => {
             reader.error(
@@ -182,17 +183,20 @@ fn known_host(hosts: &Hosts) -> impl Fn(&Node) -> Result<HostName, Fault> + '_ {
 /// In a workspace that its host does not serve nobody can hold anything. Nobody knows what a host in disorder serves.
 fn known_tenant<'a>(hosts: &'a Hosts, host: Option<&'a HostName>) -> impl Fn(&Node) -> Result<TenantId, Fault> + 'a {
     move |node| {
-        let tenant = id(node, |id| TenantId::new(&id.to_ascii_lowercase()))?;
-        let serves = |settings: &HostSettings| match settings {
-            HostSettings::Assembly(settings) => {
-                host.is_none_or(|host| settings.name == *host) && settings.tenants.contains(&tenant)
-            }
-        };
-        if hosts.ready.len() < hosts.written.len() || hosts.ready.iter().any(serves) || hosts.written.is_empty() {
+        let written = id(node, TenantId::new)?;
+        let mut asked = hosts.ready.iter().filter(|settings| host.is_none_or(|host| settings.name() == host));
+        let served = asked.find_map(|settings| {
+            let tenant = TenantId::new(&settings.fold(written.as_str())).ok()?;
+            settings.serves(&tenant).then_some(tenant)
+        });
+        if let Some(tenant) = served {
             return Ok(tenant);
         }
+        if hosts.ready.len() < hosts.written.len() || hosts.written.is_empty() {
+            return Ok(written);
+        }
         let who = host.map_or_else(|| "no host serves".to_owned(), |host| format!("[hosts.{host}] does not serve"));
-        fault(format!("{who} the tenant `{tenant}`"), "list it under `tenants` of its host, or correct it here")
+        fault(format!("{who} the tenant `{written}`"), "list it under `tenants` of its host, or correct it here")
     }
 }
 

@@ -13,13 +13,13 @@ use super::respond::{Rejection, own};
 use super::route::{RouteSpec, Target};
 use super::{Gateway, cookies};
 use crate::access::{Origin, Principal};
-use crate::hosts::{HostError, HostPlatform, Presented, Proof};
+use crate::hosts::{Carrier, HostError, HostPlatform, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::Session;
 
 /// A token as it stood in the target, taken out of it.
 pub(super) struct QueryToken {
-    parameter: &'static str,
+    parameter: String,
     values: Vec<Secret>,
 }
 
@@ -30,14 +30,11 @@ impl Gateway {
             return Vec::new();
         }
         let mut tokens: Vec<QueryToken> = Vec::new();
-        for host in &self.hosts {
-            let parameter = host.token_parameter();
+        for parameter in self.hosts.iter().flat_map(|host| parameters(host.as_ref())) {
             let values = target.take_parameter(parameter);
             if !values.is_empty() {
-                tokens.push(QueryToken {
-                    parameter,
-                    values: values.iter().map(|value| Secret::from(value.as_str())).collect(),
-                });
+                let values = values.iter().map(|value| Secret::from(value.as_str())).collect();
+                tokens.push(QueryToken { parameter: parameter.to_owned(), values });
             }
         }
         tokens
@@ -63,12 +60,13 @@ impl Gateway {
         let hosts: Vec<_> = self
             .hosts
             .iter()
-            .filter(|host| host.token_parameter() == token.parameter && host.allows_origin(&framed_by))
+            .filter(|host| parameters(host.as_ref()).any(|one| one == token.parameter))
+            .filter(|host| host.allows_origin(&framed_by))
             .collect();
         let secret =
             token.values.first().filter(|_| !hosts.is_empty() && tokens.is_empty()).ok_or(Rejection::OriginRefused)?;
         let live = self.live(&head.headers);
-        let presented = Presented { framed_by: Some(framed_by), live: principals(&live) };
+        let presented = Presented { framed_by: Some(framed_by), live: principals(&live), ..Presented::default() };
         let proof = self.prove(&hosts, secret, &presented, &exchange.peer).await?;
         let session = self.begin(proof, &live, exchange);
         Ok(Some(see_other(target, &session, &live)))
@@ -116,6 +114,14 @@ impl Gateway {
         let cookies = cookies::ours(headers).into_iter();
         cookies.filter_map(|(name, value)| self.sessions.open(&name, &value).ok()).collect()
     }
+}
+
+/// The parameters of an address that hold a token of this host.
+pub(super) fn parameters(host: &dyn HostPlatform) -> impl Iterator<Item = &str> {
+    host.carriers().iter().filter_map(|carrier| match carrier {
+        Carrier::Query(name) => Some(name.as_ref()),
+        _ => None,
+    })
 }
 
 async fn first_proof(

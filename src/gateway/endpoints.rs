@@ -14,7 +14,7 @@ use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::{Gateway, cookies};
 use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
-use crate::hosts::{Presented, Proof};
+use crate::hosts::{Manner, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::{ContextId, Session};
 
@@ -117,7 +117,7 @@ impl Gateway {
         let hosts: Vec<_> =
             self.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name() == name)).collect();
         let live = self.live(&head.headers);
-        let presented = Presented { framed_by: None, live: principals(&live) };
+        let presented = Presented { live: principals(&live), manner: Manner::Exchange, ..Presented::default() };
         let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), &presented, &exchange.peer).await?;
         let context = self.sessions.context(&proof.principal);
         let expected = selector.0.as_deref().or(current.as_ref().map(|session| session.context().as_str()));

@@ -121,7 +121,7 @@ pub(super) struct Enrich {
     authority: Authority,
     scheme: HeaderValue,
     /// Parameters that are credentials, which the page that asked may still have in its address.
-    secret_parameters: Vec<&'static str>,
+    secret_parameters: Vec<String>,
     assertions: Arc<Assertions>,
 }
 
@@ -142,7 +142,7 @@ impl Enrich {
         profile: bool,
         path_prefix: String,
         public: &Origin,
-        secret_parameters: Vec<&'static str>,
+        secret_parameters: Vec<String>,
         assertions: Arc<Assertions>,
     ) -> Self {
         let ours = IdentityHeaders::default();

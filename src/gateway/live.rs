@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
+use super::bootstrap::parameters;
 use super::enrich::Enrich;
 use super::forward::{Pool, Requests, Upstream};
 use super::limiter::FailureLimiter;
@@ -135,7 +136,8 @@ impl Snapshot {
     fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>, streams: Arc<Streams>) -> Self {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
-        let secrets = hosts.iter().map(|host| host.token_parameter()).chain([TICKET_PARAMETER]).collect();
+        let own = hosts.iter().flat_map(|host| parameters(host.as_ref())).chain([TICKET_PARAMETER]);
+        let secrets = own.map(str::to_owned).collect();
         let enrich = Enrich::new(settings.headers, settings.profile, prefix, &public, secrets, Arc::clone(&assertions));
         let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
         Self {

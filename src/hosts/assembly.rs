@@ -3,16 +3,18 @@
 //! The token proves little by itself: whoever holds the API key, or one token and patience, can make others. So it gives
 //! ids only, never rights; every id is confirmed with the platform; and all that is refused looks the same.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::counter;
 use moka::future::Cache as Flight;
 use moka::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::sealed_cbc::SealedCbc;
-use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof};
+use super::{
+    Carrier, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, Refusal, StartError, count,
+};
 use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
@@ -75,18 +77,6 @@ pub struct AssemblySettings {
     /// What staff may do in a preview.
     pub preview: PreviewRule,
 }
-
-/// Why a host cannot begin its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    /// The TLS library refuses its own defaults.
-    #[error("the TLS client for the host's API cannot be set up")]
-    Tls,
-}
-
-/// When a refusal is given, counted from the token's arrival. Reading a token takes microseconds, and how many depends on
-/// what is in it; from outside all of them are this.
-const REFUSAL_TIME: Duration = Duration::from_millis(10);
 
 /// People whose confirmation is remembered.
 const MAX_KNOWN: u64 = 100_000;
@@ -172,16 +162,24 @@ impl Assembly {
         self.settings.tenants.contains(tenant)
     }
 
+    /// Who a token names, of whichever workspace, as far as can be said without asking the platform. For operators.
+    pub fn read(&self, token: &Secret) -> Result<Principal, Refusal> {
+        let opened = self.open_any(token).map_err(|_| Refusal::Malformed)?;
+        Ok(opened.identity.principal(&self.settings.name))
+    }
+
     /// Everything that can be said about a token without asking anybody. All reasons to refuse are one to the outside.
     fn open(&self, token: &Secret) -> Result<Opened, Refused> {
+        let opened = self.open_any(token)?;
+        if self.serves(&opened.identity.tenant) { Ok(opened) } else { Err(self.refuse("workspace")) }
+    }
+
+    fn open_any(&self, token: &Secret) -> Result<Opened, Refused> {
         let unsealed = self.cipher.unseal(token.expose());
         let claims = claims::read(&unsealed.plaintext);
         // Form is one reason, whatever is wrong with it: which part, not even the log needs to know.
         let claims = if unsealed.sound { claims } else { Err(Refused) }.map_err(|_| self.refuse("form"))?;
         let identity = Identity::of(&claims)?;
-        if !self.serves(&identity.tenant) {
-            return Err(self.refuse("workspace"));
-        }
         let now = self.clock.now();
         let first_seen = self.memory.first_seen(unsealed.body, now);
         let ended = claims.expires_at.is_some_and(|end| end <= now);
@@ -224,7 +222,7 @@ impl Assembly {
         }
         let mut ancestors: Vec<Origin> = known.portal.iter().cloned().collect();
         ancestors.extend(framed_by.filter(|page| known.portal.as_ref() != Some(*page)).cloned());
-        Ok(Proof { principal, confirmed: known.confirmed(), first_seen: opened.first_seen, ancestors })
+        Ok(Proof { principal, confirmed: known.confirmed(), first_seen: opened.first_seen, ancestors, ends: None })
     }
 
     /// The page must be one that is named exactly, or the portal of this very workspace: another workspace's portal
@@ -282,8 +280,8 @@ impl HostPlatform for Assembly {
         &self.settings.name
     }
 
-    fn token_parameter(&self) -> &'static str {
-        "token"
+    fn carriers(&self) -> &[Carrier] {
+        &[Carrier::Query(Cow::Borrowed("token"))]
     }
 
     fn allows_origin(&self, origin: &Origin) -> bool {
@@ -305,13 +303,7 @@ impl HostPlatform for Assembly {
             if matches!(proof, Err(HostError::Refused)) {
                 refusal.await;
             }
-            let result = match &proof {
-                Ok(_) => "accepted",
-                Err(HostError::Refused | HostError::Expired) => "refused",
-                Err(HostError::Unavailable) => "unavailable",
-            };
-            counter!("vestibule_host_tokens_total", "host" => self.settings.name.to_string(), "result" => result)
-                .increment(1);
+            count(&self.settings.name, &proof);
             proof
         })
     }
@@ -345,6 +337,10 @@ impl HostPlatform for Assembly {
 
     fn probe(&self) -> Pending<'_, bool> {
         Box::pin(self.look())
+    }
+
+    fn all_is_well(&self) -> &'static str {
+        "the API key is accepted, confirmation: liveness"
     }
 
     fn troubles(&self) -> Vec<String> {

@@ -28,10 +28,10 @@ mod whole;
 /// The key, if there is one, cannot be had now. Never the same as a key that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the platform's keys cannot be fetched now")]
-pub struct Unavailable;
+pub(super) struct Unavailable;
 
 /// The keys at one address.
-pub struct RemoteKeys {
+pub(super) struct RemoteKeys {
     url: String,
     form: Form,
 }
@@ -46,7 +46,7 @@ enum Form {
 impl RemoteKeys {
     /// Fetches nothing yet. `by_id`: the address is followed by `/` and the key's id, and gives one key in PEM; else it gives a
     /// JWK set.
-    pub fn new(host: HostName, url: &str, by_id: bool, clock: Clock) -> Result<Self, StartError> {
+    pub(super) fn new(host: HostName, url: &str, by_id: bool, clock: Clock) -> Result<Self, StartError> {
         let source = Source { host, fetcher: Fetcher::new()?, clock, failing: AtomicBool::new(false) };
         let form = if by_id {
             Form::Apart(Arc::new(KeysApart::new(url, source)))
@@ -57,13 +57,13 @@ impl RemoteKeys {
     }
 
     /// Whether it has the keys of this address, so that a reload can go on with them.
-    pub fn is_like(&self, url: &str, by_id: bool) -> bool {
+    pub(super) fn is_like(&self, url: &str, by_id: bool) -> bool {
         self.url == url && by_id == matches!(self.form, Form::Apart(_))
     }
 
     /// The key of this id for this algorithm; of a set also the only one for it, where no id is given. From memory, for the price
     /// of a look-up, but for the first time and for ids that are not known.
-    pub async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Option<Arc<PublicKey>>, Unavailable> {
+    pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Option<Arc<PublicKey>>, Unavailable> {
         match &self.form {
             Form::Whole(set) => set.find(kid, algorithm).await,
             Form::Apart(keys) => keys.find(kid, algorithm).await,
@@ -71,7 +71,7 @@ impl RemoteKeys {
     }
 
     /// What does not work, as sentences for `/readyz`.
-    pub fn troubles(&self) -> Vec<String> {
+    pub(super) fn troubles(&self) -> Vec<String> {
         let source = match &self.form {
             Form::Whole(set) => set.source(),
             Form::Apart(keys) => keys.source(),

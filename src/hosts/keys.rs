@@ -6,7 +6,7 @@
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
@@ -19,7 +19,7 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 mod set;
 
-pub use set::{KeySet, MAX_SET};
+pub use set::KeySet;
 
 /// RFC 8017 appendix A.1.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -113,6 +113,19 @@ enum Kind {
 }
 
 impl PublicKey {
+    /// From what an operator writes: PEM, or an Ed25519 key as 64 hex digits or in base64 with its padding.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim_ascii();
+        match text.len() {
+            64 => Self::ed25519_from_hex(text),
+            44 => {
+                let bytes = STANDARD.decode(text).map_err(|_| KeyError::Damaged)?;
+                bytes.try_into().map(|key| Self(Kind::Ed25519(key))).map_err(|_| KeyError::Damaged)
+            }
+            _ => Self::from_pem(text),
+        }
+    }
+
     /// From PEM text that is one `PUBLIC KEY` (RFC 7468 §13) and nothing else.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         if text.contains("PRIVATE KEY-----") {

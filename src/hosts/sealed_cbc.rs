@@ -10,14 +10,22 @@
 use aes::Aes128;
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{Block, BlockModeDecrypt as _, BlockModeEncrypt as _, InnerIvInit as _, KeyInit as _};
-use ring::{digest, hmac};
+use ring::hmac;
 
+use super::hosted::Opened;
+use super::platform::CbcForm;
+use super::refusal::Refusal;
+use super::sha256;
 use crate::secret::Secret;
 
 const BLOCK: usize = 16;
 
 /// Longer tokens are not looked at. In bytes of the decoded form.
 const MAX_BYTES: usize = 4096;
+
+pub(super) fn open(_form: CbcForm, _token: &[u8], _secrets: &[Secret]) -> Result<Opened, Refusal> {
+    Err(Refusal::Malformed)
+}
 
 /// The cipher of one secret, its key schedule made once.
 pub(super) struct SealedCbc {
@@ -66,10 +74,6 @@ impl SealedCbc {
         let sealed = mode.encrypt_padded_vec::<Pkcs7>(plaintext);
         faster_hex::hex_string(&[&iv[..], &sealed].concat())
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    *digest::digest(&digest::SHA256, bytes).as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes")
 }
 
 /// Hex in either case, whole blocks, at least two after the IV's. Anything else becomes zeros of about the same length.

@@ -29,7 +29,7 @@ fn a_variable_overrides_text_number_flag_list_and_table() {
 fn a_name_with_a_dash_or_capitals_is_reached_by_its_capitals() {
     let text = whole().replace("hosts.assembly", "hosts.Assembly-EU");
     let config = good(&text, &[("VESTIBULE__HOSTS__ASSEMBLY_EU__API_URL", "http://127.0.0.1:9")]);
-    let HostSettings::Assembly(host) = &config.hosts[0];
+    let HostSettings::Assembly(host) = &config.hosts[0] else { panic!("another host") };
     assert_eq!((host.name.as_str(), host.api_url.as_str()), ("Assembly-EU", "http://127.0.0.1:9"));
 }
 

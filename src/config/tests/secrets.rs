@@ -130,7 +130,7 @@ fn two_session_keys_of_one_id_and_a_list_without_keys_are_refused() {
 fn naming_a_secret_in_a_variable_takes_the_place_of_its_source_in_the_file() {
     let name = "VESTIBULE__HOSTS__ASSEMBLY__API_KEY__ENV";
     let config = good(MINIMAL, &[(name, "OTHER"), ("OTHER", "other-key")]);
-    let HostSettings::Assembly(host) = &config.hosts[0];
+    let HostSettings::Assembly(host) = &config.hosts[0] else { panic!("another host") };
     assert_eq!(host.api_key.expose(), b"other-key");
     let file = "VESTIBULE__HOSTS__ASSEMBLY__API_KEY__FILE";
     let problems = bad(MINIMAL, &[(file, "no/such/file")]);

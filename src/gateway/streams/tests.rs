@@ -16,7 +16,7 @@ use crate::gateway::{
     UpstreamProtocol, UpstreamSettings,
 };
 use crate::grants::{Change, ConfigGrant, ConfigGrants, GrantLookup, GrantSettings, OnOutage};
-use crate::hosts::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof, supposed};
+use crate::hosts::{Carrier, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, supposed};
 use crate::secret::Secret;
 use crate::session::{SessionSettings, Sessions};
 
@@ -31,8 +31,8 @@ impl HostPlatform for Counting {
         &self.name
     }
 
-    fn token_parameter(&self) -> &'static str {
-        "token"
+    fn carriers(&self) -> &[Carrier] {
+        &[]
     }
 
     fn allows_origin(&self, _: &Origin) -> bool {

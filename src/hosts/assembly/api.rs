@@ -122,11 +122,11 @@ struct Budget {
 
 impl Api {
     /// Goes on with the count of calls that another one began.
-    pub(super) fn new(settings: &AssemblySettings, before: Option<&Self>) -> Result<Self, super::StartError> {
+    pub(super) fn new(settings: &AssemblySettings, before: Option<&Self>) -> Result<Self, crate::hosts::StartError> {
         let AssemblySettings { name, api_key, api_url, api_budget, .. } = settings.clone();
         let builder = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map_err(|_| super::StartError::Tls)?;
+            .map_err(|_| crate::hosts::StartError::Tls)?;
         // Plain http is for a platform on loopback; the configuration refuses it elsewhere.
         let connector = builder.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);

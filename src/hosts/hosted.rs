@@ -1,0 +1,345 @@
+//! A host of any platform whose tokens say all that there is to know: one row of [`super::platforms`] and its settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::claims::Claims;
+use super::jwks::RemoteKeys;
+use super::keys::Algorithm;
+use super::material::{KeyMaterial, Keys, macs};
+use super::platform::{Carrier, Life, Once, Platform, Scheme};
+use super::refusal::Refusal;
+use super::rules::{Checked, Identity};
+use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
+use super::{jwe, jwt, paseto, sealed_cbc, sealed_gcm, shared_secret, signed_payload, signed_query, signed_request};
+use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, Standing, TenantId};
+use crate::clock::{Clock, Timestamp};
+use crate::secret::Secret;
+
+/// Tokens that were spent, or seen, and are remembered as such.
+const MAX_SEEN: u64 = 200_000;
+
+/// People whose facts are remembered.
+const MAX_KNOWN: u64 = 100_000;
+
+/// How long it is remembered that a token was spent or seen, whatever it says of its end.
+const SEEN: Duration = Duration::from_hours(25);
+
+/// One `[hosts.NAME]` of any platform but Assembly.
+#[derive(Clone, Debug)]
+pub struct HostedSettings {
+    /// Name of the host in the configuration.
+    pub name: HostName,
+    /// The row.
+    pub platform: &'static Platform,
+    /// What tokens are proven with.
+    pub keys: KeyMaterial,
+    /// Algorithms of a JWT; those of the row, or the configuration's.
+    pub algorithms: Vec<Algorithm>,
+    /// The app's id at the platform.
+    pub audience: Option<String>,
+    /// Who makes the tokens, where the row asks for it.
+    pub issuer: Option<String>,
+    /// LTI deployments.
+    pub deployments: Vec<String>,
+    /// Workspaces that are served.
+    pub tenants: Tenants,
+    /// Names of claims, where the row asks for them.
+    pub claims: ClaimNames,
+    /// What sort of people, where the row asks for it.
+    pub kind: Kind,
+    /// Where tokens stand.
+    pub carriers: Vec<Carrier>,
+    /// Pages that may frame the app.
+    pub origins: Vec<OriginPattern>,
+    /// Allowed difference of clocks.
+    pub leeway: Duration,
+    /// Age of tokens that state no end.
+    pub max_token_age: Duration,
+    /// Whether a token that names nobody counts, as a program.
+    pub nameless: bool,
+}
+
+/// Workspaces that are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tenants {
+    /// Every one that the platform vouches for.
+    Any,
+    /// These.
+    Listed(Vec<TenantId>),
+}
+
+/// Names of claims in tokens of a host without a row of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimNames {
+    /// The workspace.
+    pub tenant: Option<String>,
+    /// The person.
+    pub user: Option<String>,
+    /// The customer company.
+    pub organization: Option<String>,
+    /// Their rank there.
+    pub role: Option<String>,
+    /// Display name.
+    pub name: Option<String>,
+    /// Address.
+    pub email: Option<String>,
+}
+
+/// One app at one platform.
+pub struct Hosted {
+    settings: HostedSettings,
+    keys: Keys,
+    /// Tokens that may be used once, and were.
+    spent: Cache<[u8; 32], ()>,
+    /// When tokens that state no end were first presented.
+    seen: Cache<[u8; 32], Timestamp>,
+    /// What tokens said of people beyond their ids. Gone with the process; then they have no rank at the host.
+    standings: Cache<Principal, Arc<Standing>>,
+    clock: Clock,
+}
+
+/// What a scheme makes of a token that it proved.
+pub(super) struct Opened {
+    pub(super) claims: Claims,
+    /// A time that is signed beside the claims.
+    pub(super) signed_at: Option<Timestamp>,
+    /// The token's one name, where it can be spelled in several ways.
+    pub(super) mark: Option<[u8; 32]>,
+}
+
+impl From<Claims> for Opened {
+    fn from(claims: Claims) -> Self {
+        Self { claims, signed_at: None, mark: None }
+    }
+}
+
+impl Tenants {
+    /// Whether this one is.
+    pub fn serve(&self, tenant: &TenantId) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(listed) => listed.contains(tenant),
+        }
+    }
+
+    /// Those that are named.
+    pub fn listed(&self) -> &[TenantId] {
+        match self {
+            Self::Any => &[],
+            Self::Listed(listed) => listed,
+        }
+    }
+
+    pub(super) fn only(&self) -> Option<&TenantId> {
+        let listed = self.listed();
+        listed.first().filter(|_| listed.len() == 1)
+    }
+}
+
+impl HostedSettings {
+    /// Secrets that open or sign, where there are such.
+    pub(super) fn secrets(&self) -> &[Secret] {
+        match &self.keys {
+            KeyMaterial::Secrets(secrets) => secrets,
+            _ => &[],
+        }
+    }
+}
+
+impl Hosted {
+    /// Asks nothing yet.
+    pub fn new(settings: HostedSettings, clock: Clock) -> Result<Self, super::StartError> {
+        let keys = keys(&settings, &clock, None)?;
+        let seen = || Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN).build();
+        let standings = Cache::builder().max_capacity(MAX_KNOWN).build();
+        let spent = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN).build();
+        Ok(Self { settings, keys, spent, seen: seen(), standings, clock })
+    }
+
+    /// With other settings from now on: what was spent stays spent, and keys that were fetched stay known.
+    pub fn after(before: &Self, settings: HostedSettings) -> Result<Self, super::StartError> {
+        Ok(Self {
+            keys: keys(&settings, &before.clock, Some(before))?,
+            settings,
+            spent: before.spent.clone(),
+            seen: before.seen.clone(),
+            standings: before.standings.clone(),
+            clock: before.clock.clone(),
+        })
+    }
+
+    /// Whether it is a host of this platform.
+    pub fn is_of(&self, platform: &Platform) -> bool {
+        self.settings.platform.name == platform.name
+    }
+
+    /// Everything that the gateway decides about a token, with the reason that a caller is not told. Spends it, where it can
+    /// be used once.
+    pub async fn judge(&self, token: &Secret, presented: &Presented) -> Result<Proof, Refusal> {
+        let opened = self.open(token, presented).await?;
+        let now = self.clock.now();
+        let checked = Checked { settings: &self.settings, claims: &opened.claims, signed_at: opened.signed_at, now };
+        let identity = checked.identity(presented)?;
+        let mark = opened.mark.unwrap_or_else(|| sha256(token.expose()));
+        let first_seen = self.first_seen(mark, now)?;
+        self.spend(&opened.claims, mark)?;
+        Ok(self.proof(identity, presented, first_seen, checked.end()))
+    }
+
+    async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
+        let (bytes, secrets) = (token.expose(), self.settings.secrets());
+        let opened = match self.settings.platform.scheme {
+            Scheme::Jwt(_) => return Ok(jwt::open(bytes, &self.settings.algorithms, &self.keys).await?.into()),
+            Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
+            Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
+            Scheme::SealedCbc(form) => sealed_cbc::open(form, bytes, secrets)?,
+            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?.into(),
+            Scheme::SignedPayload(form) => signed_payload::open(form, bytes, &self.keys)?.into(),
+            Scheme::SignedQuery(form) => signed_query::open(form, bytes, &self.settings, &self.keys)?.into(),
+            Scheme::SignedRequest(form) => {
+                let call = presented.call.as_deref().ok_or(Refusal::Malformed)?;
+                signed_request::open(form, bytes, call, &self.keys)?
+            }
+            Scheme::SharedSecret => shared_secret::open(bytes, secrets)?.into(),
+            Scheme::Introspection(_) => return Err(Refusal::Unavailable),
+        };
+        Ok(opened)
+    }
+
+    fn first_seen(&self, mark: [u8; 32], now: Timestamp) -> Result<Timestamp, Refusal> {
+        if !matches!(self.settings.platform.life, Life::FirstSeen(_)) {
+            return Ok(now);
+        }
+        let first = self.seen.get_with(mark, || now);
+        if now.since(first) >= self.settings.max_token_age { Err(Refusal::Expired) } else { Ok(first) }
+    }
+
+    fn spend(&self, claims: &Claims, mark: [u8; 32]) -> Result<(), Refusal> {
+        let name = match self.settings.platform.once {
+            Once::No => return Ok(()),
+            Once::Token => mark,
+            Once::By(path) => sha256(claims.id(path).ok_or(Refusal::MissingClaim)?.as_bytes()),
+        };
+        if self.spent.entry(name).or_insert(()).is_fresh() { Ok(()) } else { Err(Refusal::Replay) }
+    }
+
+    fn proof(
+        &self,
+        identity: Identity,
+        presented: &Presented,
+        first_seen: Timestamp,
+        ends: Option<Timestamp>,
+    ) -> Proof {
+        let Identity { tenant, subject, kind, organization, standing } = identity;
+        let name = self.settings.name.clone();
+        let principal = Principal::proven(name, tenant, subject, kind).in_organization(organization);
+        let standing = Arc::new(standing);
+        self.standings.insert(principal.clone(), Arc::clone(&standing));
+        let confirmed = Confirmed { standing, at: self.clock.now() };
+        let ancestors = presented.framed_by.iter().cloned().collect();
+        Proof { principal, confirmed, first_seen, ancestors, ends }
+    }
+
+    fn standing(&self, principal: &Principal) -> Arc<Standing> {
+        self.standings.get(principal).unwrap_or_default()
+    }
+
+    /// Formats that prove little say little: all their refusals are one, and take one time.
+    const fn is_sealed_only(&self) -> bool {
+        matches!(self.settings.platform.scheme, Scheme::SealedCbc(_))
+    }
+
+    async fn decide(&self, token: &Secret, presented: &Presented) -> Result<Proof, HostError> {
+        let refusal_time = tokio::time::sleep(REFUSAL_TIME);
+        let refusal = match self.judge(token, presented).await {
+            Ok(proof) => return Ok(proof),
+            Err(refusal) => refusal,
+        };
+        let reason = refusal.to_string();
+        tracing::info!(event = "host_token", host = %self.settings.name, reason, "a token was refused");
+        if !self.is_sealed_only() || refusal == Refusal::Unavailable {
+            return Err(refusal.into());
+        }
+        refusal_time.await;
+        Err(HostError::Refused)
+    }
+}
+
+impl HostPlatform for Hosted {
+    fn name(&self) -> &HostName {
+        &self.settings.name
+    }
+
+    fn carriers(&self) -> &[Carrier] {
+        &self.settings.carriers
+    }
+
+    fn allows_origin(&self, origin: &Origin) -> bool {
+        self.settings.origins.iter().any(|pattern| pattern.matches(origin))
+    }
+
+    fn frame_sources(&self) -> Vec<String> {
+        self.settings.origins.iter().map(ToString::to_string).collect()
+    }
+
+    fn preview(&self) -> PreviewRule {
+        PreviewRule::Deny
+    }
+
+    fn prove<'a>(&'a self, token: &'a Secret, presented: &'a Presented) -> Pending<'a, Result<Proof, HostError>> {
+        Box::pin(async move {
+            let proof = self.decide(token, presented).await;
+            count(&self.settings.name, &proof);
+            proof
+        })
+    }
+
+    fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed> {
+        let served = self.settings.tenants.serve(principal.tenant());
+        served.then(|| Confirmed { standing: self.standing(principal), at: confirmed_at })
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        principal: &'a Principal,
+        confirmed_at: Timestamp,
+    ) -> Pending<'a, Result<Confirmed, HostError>> {
+        Box::pin(std::future::ready(self.confirmed(principal, confirmed_at).ok_or(HostError::Refused)))
+    }
+
+    fn probe(&self) -> Pending<'_, bool> {
+        Box::pin(std::future::ready(true))
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        match &self.keys {
+            Keys::Remote(remote) => remote.troubles(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Keys that can be used, and those that were fetched before from the same address.
+fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Result<Keys, super::StartError> {
+    let remote = |url: &str, by_id: bool| -> Result<Keys, super::StartError> {
+        let old = before.and_then(|before| match &before.keys {
+            Keys::Remote(remote) if remote.is_like(url, by_id) => Some(Arc::clone(remote)),
+            _ => None,
+        });
+        let fresh = || RemoteKeys::new(settings.name.clone(), url, by_id, clock.clone()).map(Arc::new);
+        Ok(Keys::Remote(old.map_or_else(fresh, Ok)?))
+    };
+    Ok(match &settings.keys {
+        KeyMaterial::Secrets(secrets) => Keys::Secrets(macs(secrets)),
+        KeyMaterial::OfTenants(tenants) => {
+            Keys::OfTenants(tenants.iter().map(|(tenant, secrets)| (tenant.clone(), macs(secrets))).collect())
+        }
+        KeyMaterial::Pinned(keys) => Keys::Pinned(keys.iter().cloned().map(Arc::new).collect()),
+        KeyMaterial::Set(set) => Keys::Set(set.clone()),
+        KeyMaterial::Jwks(url) => remote(url, false)?,
+        KeyMaterial::KeyById(url) => remote(url, true)?,
+    })
+}

@@ -1,0 +1,89 @@
+//! The scheme of hosts that sign a JWT: JWS compact serialization (RFC 7515), read strictly.
+//!
+//! Which algorithms count is configured; what the token says of itself only has to agree (RFC 8725 §3.1). A key comes from
+//! the configuration or the platform's own key set, never from the token: `jwk`, `jku` and `x5u` refuse it.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use ring::hmac;
+
+use super::claims::Claims;
+use super::keys::Algorithm;
+use super::material::Keys;
+use super::refusal::Refusal;
+
+/// Longer tokens are not looked at, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// Header parameters that would take the key from the token, or the meaning from what is signed.
+const FORBIDDEN: [&str; 7] = ["jwk", "jku", "x5u", "crit", "b64", "zip", "cty"];
+
+/// A token in its three parts, nothing of it proven.
+struct Parts {
+    algorithm: Algorithm,
+    kid: Option<String>,
+    claims: Claims,
+    signature: Vec<u8>,
+}
+
+/// The claims of a token that one of the keys signed.
+pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], keys: &Keys) -> Result<Claims, Refusal> {
+    let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
+    let (signed, parts) = read(text, algorithms)?;
+    let Parts { algorithm, kid, claims, signature } = parts;
+    let genuine = match (algorithm, keys) {
+        (Algorithm::Hs256, Keys::Secrets(secrets)) => secrets.iter().any(|secret| mac_fits(secret, signed, &signature)),
+        (Algorithm::Hs256, Keys::OfTenants(tenants)) => {
+            // `iss` only chooses the key here; it means something once that key has signed it.
+            let issuer = claims.text(&["iss"]).ok_or(Refusal::MissingClaim)?;
+            let secrets = tenants.get(issuer).ok_or(Refusal::WrongIssuer)?;
+            secrets.iter().any(|secret| mac_fits(secret, signed, &signature))
+        }
+        (Algorithm::Hs256, _) => return Err(Refusal::AlgorithmNotAllowed),
+        (_, keys) => keys.verify(kid.as_deref(), algorithm, signed.as_bytes(), &signature).await?,
+    };
+    if genuine { Ok(claims) } else { Err(Refusal::BadSignature) }
+}
+
+fn mac_fits(secret: &hmac::Key, signed: &str, signature: &[u8]) -> bool {
+    hmac::verify(secret, signed.as_bytes(), signature).is_ok()
+}
+
+fn read<'a>(token: &'a str, algorithms: &[Algorithm]) -> Result<(&'a str, Parts), Refusal> {
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Refusal::Malformed);
+    };
+    if token.len() > MAX_BYTES {
+        return Err(Refusal::Malformed);
+    }
+    let signed = &token[..header.len() + 1 + payload.len()];
+    let header = Claims::parse(&decode(header)?)?;
+    let algorithm = algorithm(&header, algorithms)?;
+    let kid = match header.at(&["kid"]) {
+        None => None,
+        Some(kid) => Some(kid.as_str().ok_or(Refusal::Malformed)?.to_owned()),
+    };
+    let claims = Claims::parse(&decode(payload)?)?;
+    Ok((signed, Parts { algorithm, kid, claims, signature: decode(signature).map_err(|_| Refusal::BadSignature)? }))
+}
+
+/// One of those that are allowed, in a header that asks for nothing else.
+fn algorithm(header: &Claims, allowed: &[Algorithm]) -> Result<Algorithm, Refusal> {
+    if FORBIDDEN.iter().any(|name| header.has(name)) {
+        return Err(Refusal::Malformed);
+    }
+    // A token of another type must not pass for this one (RFC 8725 §3.11).
+    let is_jwt = |typ: &str| ["jwt", "at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
+    if header.has("typ") && !header.text(&["typ"]).is_some_and(is_jwt) {
+        return Err(Refusal::Malformed);
+    }
+    let named = header.text(&["alg"]).ok_or(Refusal::Malformed)?;
+    let known = Algorithm::parse(named).filter(|algorithm| allowed.contains(algorithm));
+    known.ok_or(Refusal::AlgorithmNotAllowed)
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
+    BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed)
+}

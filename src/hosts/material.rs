@@ -1,0 +1,75 @@
+//! What a host's tokens are proven with, ready for use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ring::hmac;
+
+use super::jwks::RemoteKeys;
+use super::keys::{Algorithm, KeySet, PublicKey};
+use super::refusal::Refusal;
+use crate::secret::Secret;
+
+/// What the configuration gives.
+#[derive(Clone, Debug)]
+pub enum KeyMaterial {
+    /// Secrets, any of which counts: the present one, and those that are being replaced.
+    Secrets(Vec<Secret>),
+    /// Secrets of tenants, chosen by who says that they made the token.
+    OfTenants(BTreeMap<String, Vec<Secret>>),
+    /// Public keys, any of which counts, whatever name a token has for its key.
+    Pinned(Vec<PublicKey>),
+    /// Public keys by their names.
+    Set(KeySet),
+    /// The address of a JWK Set.
+    Jwks(String),
+    /// The address of PEM keys, without the key's id.
+    KeyById(String),
+}
+
+impl KeyMaterial {
+    /// What stands before the colon of the secret, for platforms whose secrets begin with the app's id. Of several secrets
+    /// only if they all say the same.
+    pub fn before_colon(&self) -> Option<String> {
+        let Self::Secrets(secrets) = self else { return None };
+        let id = |secret: &Secret| Some(secret.expose_str()?.split_once(':')?.0.to_owned());
+        let first = id(secrets.first()?)?;
+        secrets.iter().all(|secret| id(secret).as_ref() == Some(&first)).then_some(first)
+    }
+}
+
+/// The same, ready for JWTs.
+pub(super) enum Keys {
+    Secrets(Vec<hmac::Key>),
+    OfTenants(BTreeMap<String, Vec<hmac::Key>>),
+    Pinned(Vec<Arc<PublicKey>>),
+    Set(KeySet),
+    Remote(Arc<RemoteKeys>),
+}
+
+impl Keys {
+    /// Whether a key for this algorithm, of this name where keys have names, made the signature.
+    pub(super) async fn verify(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, Refusal> {
+        let genuine = |key: &PublicKey| key.verify(algorithm, message, signature);
+        match self {
+            Self::Secrets(_) | Self::OfTenants(_) => Err(Refusal::AlgorithmNotAllowed),
+            Self::Pinned(keys) => Ok(keys.iter().any(|key| genuine(key))),
+            Self::Set(set) => set.find(kid, algorithm).map(|key| genuine(key)).ok_or(Refusal::UnknownKey),
+            Self::Remote(remote) => match remote.find(kid, algorithm).await {
+                Ok(found) => found.map(|key| genuine(&key)).ok_or(Refusal::UnknownKey),
+                Err(_) => Err(Refusal::Unavailable),
+            },
+        }
+    }
+}
+
+/// HMAC-SHA256 keys of secrets.
+pub(super) fn macs(secrets: &[Secret]) -> Vec<hmac::Key> {
+    secrets.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose())).collect()
+}

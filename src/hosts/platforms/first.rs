@@ -1,0 +1,422 @@
+//! Platforms whose token comes with the frame's first navigation: in its address, in a form, or in a header.
+
+use std::time::Duration;
+
+use super::super::platform::{
+    About, App, Audience, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once, PayloadForm,
+    Platform, QueryForm, Rule, Scheme, Unit,
+};
+use super::{ABOUT, BEARER, MINUTE, SECRET_JWT, SIGNED_JWT, form, header, query};
+use crate::access::Kind;
+
+pub(super) static ROWS: &[Platform] = &[
+    Platform {
+        name: "assembly",
+        title: "Assembly (formerly Copilot)",
+        carriers: &[query("token")],
+        scheme: Scheme::SealedCbc(CbcForm::Assembly),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::FirstSeen(MINUTE.saturating_mul(10)),
+        tenant: Field::At(&["workspaceId"]),
+        user: Field::At(&["clientId"]),
+        kind: KindOf::InternalIf(&["internalUserId"], &[]),
+        origins: &["https://dashboard.assembly.com", "https://*.myassembly.com", "https://*.copilot.app"],
+        about: About {
+            find: "`api_key` is made when the app is added under App Setup.",
+            notes: &[
+                "The format has no MAC: every person is confirmed with the platform's API.",
+                "Keys of its own, described above.",
+            ],
+            unverified: &["The lifetime of a token and the form of `expiresAt` are not published."],
+            library: Some("`@assembly-js/node-sdk` checks no age and forgives what stands behind the hex digits."),
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "shopify",
+        title: "Shopify embedded app",
+        carriers: &[query("id_token"), BEARER],
+        issuer: Issuer::Shop,
+        leeway: Duration::from_secs(10),
+        tenant: Field::HostOf(&["dest"]),
+        origins: &["https://admin.shopify.com", "https://*.myshopify.com"],
+        about: About {
+            find: "`audience` is the app's client id and `secret` its client secret, both under API credentials.",
+            notes: &["A token lives for one minute. The tenant is the shop's domain, such as `demo.myshopify.com`."],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            library: Some(
+                "`@shopify/shopify-api` checks neither `iss` nor that `exp` is there; `ShopifyAPI` checks `iss`.",
+            ),
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "atlassian-connect",
+        title: "Atlassian Connect",
+        carriers: &[query("jwt"), form("jwt"), header("authorization", Some("JWT"), Comes::FromPage)],
+        keys: KeySource::SecretOfTenant,
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        rules: &[Rule::RequestHash(&["qsh"])],
+        tenant: Field::At(&["iss"]),
+        origins: &["https://*.atlassian.net"],
+        about: About {
+            find: "Each site sends its `sharedSecret` once, in the `installed` call; the tenant is its `clientKey`.",
+            notes: &[
+                "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
+            ],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "bigcommerce",
+        title: "BigCommerce",
+        carriers: &[query("signed_payload_jwt")],
+        issuer: Issuer::Exactly("bc"),
+        once: Once::By(&["jti"]),
+        tenant: Field::After(&["sub"], "stores/"),
+        user: Field::At(&["user", "id"]),
+        role: Some(Field::Same(&["user", "id"], &["owner", "id"], "owner")),
+        email: Some(Field::At(&["user", "email"])),
+        origins: &["https://*.mybigcommerce.com"],
+        about: About {
+            find: "`audience` and `secret` are the client id and client secret of the app in the developer portal.",
+            notes: &["A token lives for 24 hours and stands in an address, so it is accepted once."],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            library: Some("`bigcommerce` (PyPI) does not check `iss`."),
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "bigcommerce-legacy",
+        title: "BigCommerce, former signed payload",
+        carriers: &[query("signed_payload")],
+        scheme: Scheme::SignedPayload(PayloadForm::PayloadFirst),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::Issued { at: &["timestamp"], unit: Unit::Seconds, age: MINUTE.saturating_mul(5) },
+        once: Once::Token,
+        tenant: Field::At(&["store_hash"]),
+        user: Field::At(&["user", "id"]),
+        role: Some(Field::Same(&["user", "id"], &["owner", "id"], "owner")),
+        email: Some(Field::At(&["user", "email"])),
+        origins: &["https://*.mybigcommerce.com"],
+        about: About {
+            find: "`secret` is the client secret of the app in the developer portal.",
+            notes: &["The platform replaces it by `bigcommerce`; use that if you can."],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "monday",
+        title: "monday.com",
+        carriers: &[query("sessionToken"), BEARER],
+        audience: Audience::One(&["dat", "client_id"]),
+        tenant: Field::At(&["dat", "account_id"]),
+        user: Field::At(&["dat", "user_id"]),
+        kind: KindOf::Always(Kind::Internal),
+        role: Some(Field::At(&["dat", "user_kind"])),
+        origins: &["https://*.monday.com"],
+        about: About {
+            find: "`audience` is the client id and `secret` the client secret (not the signing secret), under Basic information.",
+            notes: &[
+                "There is no `aud`: `dat.client_id` takes its place. Board and item in the address are not signed.",
+            ],
+            unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "pipedrive",
+        title: "Pipedrive custom panels and modals",
+        carriers: &[query("token"), BEARER],
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        tenant: Field::At(&["companyId"]),
+        user: Field::At(&["userId"]),
+        origins: &["https://*.pipedrive.com"],
+        about: About {
+            find: "`secret` is the extension's JWT secret if it has one, else the app's client secret.",
+            notes: &["A token lives for five minutes. The ids beside it in the address are not signed."],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "vk",
+        title: "VK Mini Apps",
+        carriers: &[Carrier::SignedQuery("sign")],
+        scheme: Scheme::SignedQuery(QueryForm::Vk),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::Issued { at: &["vk_ts"], unit: Unit::Digits, age: MINUTE.saturating_mul(10) },
+        tenant: Field::At(&["vk_app_id"]),
+        user: Field::At(&["vk_user_id"]),
+        kind: KindOf::Always(Kind::Client),
+        role: Some(Field::At(&["vk_viewer_group_role"])),
+        origins: &["https://vk.com", "https://m.vk.com"],
+        about: About {
+            find: "`secret` is the app's secure key.",
+            notes: &[
+                "All `vk_` parameters are signed; if `sign_keys` lists them, it must list every one that is used.",
+                "Without `vk_ts` a launch has no age and is refused.",
+            ],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "wix",
+        title: "Wix app instance",
+        carriers: &[query("instance")],
+        scheme: Scheme::SignedPayload(PayloadForm::MacFirst),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::Issued { at: &["signDate"], unit: Unit::Rfc3339, age: MINUTE.saturating_mul(10) },
+        rules: &[Rule::Absent(&["aid"])],
+        tenant: Field::At(&["instanceId"]),
+        user: Field::At(&["uid"]),
+        kind: KindOf::InternalIf(&["permissions"], &["OWNER"]),
+        role: Some(Field::At(&["permissions"])),
+        origins: &["https://manage.wix.com", "https://*.wix.com", "https://*.wixsite.com"],
+        about: About {
+            find: "`secret` is the app secret key, under OAuth in the app's dashboard.",
+            notes: &["Visitors that are signed in to nothing (`aid`) are refused."],
+            unverified: &[
+                "Whether `expirationDate` is ever there; it is not used.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "ecwid",
+        title: "Ecwid (Lightspeed E-Series)",
+        carriers: &[query("payload")],
+        scheme: Scheme::SealedCbc(CbcForm::Ecwid),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::FirstSeen(MINUTE.saturating_mul(10)),
+        tenant: Field::At(&["store_id"]),
+        user: Field::Workspace,
+        kind: KindOf::Always(Kind::Service),
+        origins: &["https://my.ecwid.com"],
+        about: About {
+            find: "`secret` is the app's client secret, with Enhanced Security turned on by the platform's support.",
+            notes: &[
+                "A payload names a store and no person: everybody at the store is the same caller, of kind `service`.",
+                "The format has no MAC and no end.",
+            ],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "front",
+        title: "Front plugin",
+        carriers: &[query("auth_secret")],
+        scheme: Scheme::SharedSecret,
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::Never,
+        tenant: Field::TheTenant,
+        user: Field::Nobody,
+        kind: KindOf::Always(Kind::Service),
+        origins: &["https://app.frontapp.com"],
+        about: About {
+            find: "`secret` is the plugin's auth secret.",
+            notes: &[
+                "The secret proves the company and nobody in it, and never ends: refused, unless `nameless = \"service\"`.",
+            ],
+            unverified: &["Which pages frame a plugin: write `origins` if yours are others."],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "facebook",
+        title: "Facebook signed_request",
+        carriers: &[form("signed_request")],
+        scheme: Scheme::SignedPayload(PayloadForm::MacFirst),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::Issued { at: &["issued_at"], unit: Unit::Seconds, age: MINUTE.saturating_mul(10) },
+        rules: &[Rule::Is(&["algorithm"], "HMAC-SHA256")],
+        tenant: Field::At(&["page", "id"]),
+        user: Field::At(&["user_id"]),
+        kind: KindOf::Always(Kind::Client),
+        role: Some(Field::Flag(&["page", "admin"], "admin")),
+        origins: &["https://www.facebook.com", "https://apps.facebook.com"],
+        about: About {
+            find: "`secret` is the app secret, under Basic settings.",
+            notes: &[
+                "The tenant is the page that the app is a tab of. Who is not signed in to the app has no `user_id` and is refused.",
+            ],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            ..ABOUT
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "salesforce-canvas",
+        title: "Salesforce Canvas",
+        carriers: &[form("signed_request")],
+        scheme: Scheme::SignedPayload(PayloadForm::MacFirstPadded),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::Issued { at: &["issuedAt"], unit: Unit::Seconds, age: MINUTE.saturating_mul(10) },
+        once: Once::Token,
+        rules: &[Rule::Is(&["algorithm"], "HMACSHA256")],
+        tenant: Field::At(&["context", "organization", "organizationId"]),
+        user: Field::At(&["userId"]),
+        role: Some(Field::At(&["context", "user", "profileId"])),
+        full_name: Some(Field::At(&["context", "user", "fullName"])),
+        email: Some(Field::At(&["context", "user", "email"])),
+        origins: &[
+            "https://*.my.salesforce.com",
+            "https://*.lightning.force.com",
+            "https://*.visual.force.com",
+            "https://*.visualforce.com",
+        ],
+        about: About {
+            find: "`secret` is the consumer secret of the connected app.",
+            notes: &[
+                "Nothing in it ends: it is accepted once, and not when `issuedAt` is old.",
+                "It holds a live OAuth token of the user, which is not passed on.",
+            ],
+            unverified: &[
+                "Whether `issuedAt` is the time of the request or of the OAuth token; if launches are refused as too old, raise `max_token_age`.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
+            library: Some("Salesforce's Java SDK takes the algorithm from the payload and checks no age."),
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "zendesk",
+        title: "Zendesk apps with signed URLs",
+        carriers: &[form("token")],
+        keys: KeySource::PublicKey,
+        app: App::Asked("installation URL, `https://SUBDOMAIN.zendesk.com/api/v2/apps/installations/ID.json`"),
+        issuer: Issuer::Asked,
+        once: Once::Token,
+        tenant: Field::At(&["iss"]),
+        user: Field::LastSegment(&["sub"], ".json"),
+        origins: &["https://*.zendesk.com"],
+        about: About {
+            find: "`public_key` is the app's, from `/api/v2/apps/ID/public_key.pem`; `issuer` is `SUBDOMAIN.zendesk.com`.",
+            notes: &[
+                "Sent with the first load only. One key serves all customers, so `audience` and `issuer` are the tenant check.",
+            ],
+            unverified: &["The shape of `sub`: its last path segment is the user.", "How long a token lives."],
+            library: Some("Published samples allow HS256 beside RS256, with the public key as its key."),
+        },
+        ..SIGNED_JWT
+    },
+    Platform {
+        name: "lti13",
+        title: "LTI 1.3 (Canvas, Moodle, Blackboard and others)",
+        carriers: &[form("id_token")],
+        keys: KeySource::Chosen,
+        issuer: Issuer::Asked,
+        once: Once::By(&["nonce"]),
+        rules: &[
+            Rule::Nonce(&["nonce"]),
+            Rule::Is(&["https://purl.imsglobal.org/spec/lti/claim/version"], "1.3.0"),
+            Rule::OneOf(
+                &["https://purl.imsglobal.org/spec/lti/claim/message_type"],
+                &["LtiResourceLinkRequest", "LtiDeepLinkingRequest"],
+            ),
+            Rule::List(&["https://purl.imsglobal.org/spec/lti/claim/roles"]),
+            Rule::Deployment(&["https://purl.imsglobal.org/spec/lti/claim/deployment_id"]),
+        ],
+        tenant: Field::Joined(&[&["iss"], &[], &["https://purl.imsglobal.org/spec/lti/claim/deployment_id"]]),
+        kind: KindOf::Always(Kind::Client),
+        role: Some(Field::FirstFragment(&["https://purl.imsglobal.org/spec/lti/claim/roles"])),
+        full_name: Some(Field::At(&["name"])),
+        email: Some(Field::At(&["email"])),
+        about: About {
+            find: "Register the tool at the LMS: it names `issuer`, client id (`audience`), deployments, `jwks_url` and the authorization endpoint (`login_url`).",
+            notes: &[
+                "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once.",
+                "The tenant is issuer, client id and deployment, joined by `|`: one issuer can stand for many schools.",
+                "An anonymous launch, without `sub`, is refused.",
+            ],
+            unverified: &["The LTI storage of the platform's window, for browsers that keep no cookie."],
+            library: None,
+        },
+        ..SIGNED_JWT
+    },
+    Platform {
+        name: "intercom-sheets",
+        title: "Intercom Sheets",
+        carriers: &[form("intercom_data")],
+        scheme: Scheme::SealedGcm(GcmForm::Intercom),
+        app: App::ByKey,
+        audience: Audience::Nowhere,
+        life: Life::FirstSeen(MINUTE.saturating_mul(5)),
+        user: Field::At(&["user_id"]),
+        kind: KindOf::Always(Kind::Client),
+        email: Some(Field::At(&["email"])),
+        origins: &["https://intercom-sheets.com"],
+        about: About {
+            find: "`secret` is the app's client secret; `tenants` names your workspace.",
+            notes: &["Only `user` in the form is authentic. It names no workspace and no end."],
+            unverified: &[
+                "The names of the members of `user`.",
+                "Which pages frame a sheet: write `origins` if yours are others.",
+            ],
+            library: None,
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "zoom",
+        title: "Zoom Apps",
+        carriers: &[header("x-zoom-app-context", None, Comes::First), Carrier::Script],
+        scheme: Scheme::SealedGcm(GcmForm::Zoom),
+        audience: Audience::One(&["aud"]),
+        issuer: Issuer::Exactly("marketplace.zoom.us"),
+        life: Life::Stated(Unit::Millis),
+        tenant: Field::App,
+        user: Field::At(&["uid"]),
+        role: Some(Field::At(&["attendrole"])),
+        about: About {
+            find: "`audience` and `secret` are the app's client id and client secret.",
+            notes: &[
+                "A context names no account: the tenant is the app. Guests have no `uid` and are refused.",
+                "Contexts of 2022, without `iss` and `aud`, are refused.",
+            ],
+            unverified: &["Which headers the client demands of the home page."],
+            library: Some("Zoom's sample accepts tags of 4 to 16 bytes and negative lengths."),
+        },
+        ..SECRET_JWT
+    },
+    Platform {
+        name: "contentstack",
+        title: "Contentstack signed locations",
+        carriers: &[query("app-token")],
+        keys: KeySource::PublicKey,
+        app: App::Asked("app uid"),
+        audience: Audience::One(&["app_uid"]),
+        tenant: Field::Joined(&[&["organization_uid"], &["stack_api_key"]]),
+        user: Field::At(&["user_uid"]),
+        origins: &["https://app.contentstack.com", "https://*.contentstack.com"],
+        about: About {
+            find: "`public_key` is the platform's key for signed locations; `audience` is the app's uid.",
+            notes: &["Comes with the first load only, and lives for a few minutes."],
+            unverified: &["The algorithm, taken to be RS256.", "Which claims are always there."],
+            library: None,
+        },
+        ..SIGNED_JWT
+    },
+];
