@@ -21,6 +21,7 @@ pub mod assembly;
 mod claims;
 mod fetch;
 mod hosted;
+mod introspection;
 mod json;
 mod jwe;
 mod jwks;
@@ -50,7 +51,6 @@ pub use platform::{
     Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
-
 
 /// A boxed future, so that hosts of different kinds fit in one list.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -63,7 +63,11 @@ impl RemoteKeys {
 
     /// The key of this id for this algorithm; of a set also the only one for it, where no id is given. From memory, for the price
     /// of a look-up, but for the first time and for ids that are not known.
-    pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Option<Arc<PublicKey>>, Unavailable> {
+    pub(super) async fn find(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Option<Arc<PublicKey>>, Unavailable> {
         match &self.form {
             Form::Whole(set) => set.find(kid, algorithm).await,
             Form::Apart(keys) => keys.find(kid, algorithm).await,
