@@ -20,7 +20,9 @@ use crate::secret::Secret;
 pub mod assembly;
 mod carrier;
 mod claims;
+mod fetch;
 mod hosted;
+mod introspection;
 mod json;
 mod jwe;
 mod jwks;
@@ -37,6 +39,7 @@ mod rules;
 mod sealed_cbc;
 mod sealed_gcm;
 mod shared_secret;
+mod signed_headers;
 mod signed_payload;
 mod signed_query;
 mod signed_request;
@@ -46,8 +49,8 @@ pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use material::KeyMaterial;
 pub use platform::{
-    About, App, Audience, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once, PayloadForm,
-    Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
+    PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 
@@ -67,13 +70,13 @@ pub trait HostPlatform: Send + Sync {
         true
     }
 
-    /// Whether its tokens are bound to a request, which [`Presented::call`] then has to hold.
-    fn reads_call(&self) -> bool {
-        false
+    /// What its tokens hold for, beside a session.
+    fn binding(&self) -> Binding {
+        Binding::Once
     }
 
-    /// Headers that hold its tokens or belong to them: nobody else may set them.
-    fn headers(&self) -> Vec<HeaderName> {
+    /// Headers that only the platform may set, in lower case: those of its carriers, and more where it has more.
+    fn headers(&self) -> Vec<&str> {
         Vec::new()
     }
 
@@ -185,8 +188,12 @@ pub struct Proof {
     pub first_seen: Timestamp,
     /// Exact origins that may frame this session: the workspace's portal first, then the framing page if it differs.
     pub ancestors: Vec<Origin>,
-    /// When the token itself is over, if it says so.
+    /// From when on this token counts no more, where its format or its age say so.
     pub ends: Option<Timestamp>,
+    /// What tells this token from the others of its host, however it is spelled.
+    pub mark: [u8; 32],
+    /// Headers that go on to the app with the request: the signature of it, and what that covers.
+    pub along: Vec<HeaderName>,
 }
 
 /// Why no identity came of it. Carries no detail on purpose: every refused token must look the same from outside.

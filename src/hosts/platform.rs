@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-pub use super::carrier::{Carrier, Comes};
+pub use super::carrier::{Binding, Carrier, Comes};
 use super::keys::Algorithm;
 use crate::access::Kind;
 use crate::secret::Secret;
@@ -23,8 +23,6 @@ pub struct Platform {
     pub title: &'static str,
     /// Where a token stands. The first is the usual one.
     pub carriers: &'static [Carrier],
-    /// Headers that come along with a token without being one, in lower case.
-    pub beside: &'static [&'static str],
     /// How it is proven.
     pub scheme: Scheme,
     /// What it is proven with.
@@ -59,6 +57,8 @@ pub struct Platform {
     pub full_name: Option<Field>,
     /// Address.
     pub email: Option<Field>,
+    /// Headers beside the carriers that only the platform may set, in lower case: what they say is for us alone.
+    pub headers: &'static [&'static str],
     /// Pages that frame apps there, where that is known.
     pub origins: &'static [&'static str],
     /// What a reader of the documentation should know.

@@ -33,7 +33,6 @@ const SECRET_JWT: Platform = Platform {
     name: "",
     title: "",
     carriers: &[],
-    beside: &[],
     scheme: Scheme::Jwt(&[Algorithm::Hs256]),
     keys: KeySource::Secret,
     app: App::Asked("client id"),
@@ -51,6 +50,7 @@ const SECRET_JWT: Platform = Platform {
     role: None,
     full_name: None,
     email: None,
+    headers: &[],
     origins: &[],
     about: ABOUT,
 };
