@@ -1,5 +1,7 @@
 //! Our own paths on the public listener, all below `/.vestibule/`.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -14,7 +16,7 @@ use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::{Gateway, cookies};
 use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
-use crate::hosts::{Manner, Presented, Proof};
+use crate::hosts::{HostPlatform, Manner, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::{ContextId, Session};
 
@@ -115,8 +117,10 @@ impl Gateway {
             return Err(Rejection::TokenMissing);
         }
         let wanted = asked.host.map(|name| HostName::new(&name)).transpose().map_err(|_| Rejection::TokenInvalid)?;
-        let hosts: Vec<_> =
-            self.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name() == name)).collect();
+        let may_read = |host: &&Arc<dyn HostPlatform>| {
+            host.opens_session() && wanted.as_ref().is_none_or(|name| host.name() == name)
+        };
+        let hosts: Vec<_> = self.hosts.iter().filter(may_read).collect();
         let live = self.live(&head.headers);
         let presented = Presented { live: principals(&live), manner: Manner::Exchange, ..Presented::default() };
         let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), &presented, &exchange.peer).await?;

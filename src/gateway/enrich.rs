@@ -17,6 +17,7 @@ use super::peer::Peer;
 use super::route::Target;
 use crate::access::{Effective, Origin, Permission, Permit, Principal, RoleKey, Standing};
 use crate::assertion::Assertions;
+use crate::hosts::Carrier;
 
 /// The names of the headers that the app reads. The defaults are `X-Vestibule-…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ pub(super) struct Enrich {
     authority: Authority,
     scheme: HeaderValue,
     /// Parameters that are credentials, which the page that asked may still have in its address.
-    secret_parameters: Vec<String>,
+    secret_parameters: Vec<Carrier>,
     /// Headers that only the hosts may set.
     of_hosts: Vec<HeaderName>,
     assertions: Arc<Assertions>,
@@ -146,7 +147,7 @@ impl Enrich {
         profile: bool,
         path_prefix: String,
         public: &Origin,
-        secret_parameters: Vec<String>,
+        secret_parameters: Vec<Carrier>,
         of_hosts: Vec<HeaderName>,
         assertions: Arc<Assertions>,
     ) -> Self {
@@ -169,7 +170,8 @@ impl Enrich {
         let text = value.to_str().ok()?;
         let Some((page, query)) = text.split_once('?') else { return Some(value.clone()) };
         let mut target = Target::from_parts("/", query.split('#').next()).ok()?;
-        let taken = self.secret_parameters.iter().filter(|name| !target.take_parameter(name).is_empty()).count();
+        let mut is_taken = |secret: &&Carrier| !target.take_parameters(|name| secret.takes(name)).is_empty();
+        let taken = self.secret_parameters.iter().filter(|secret| is_taken(secret)).count();
         match (taken, target.query()) {
             (0, _) => Some(value.clone()),
             (_, None) => HeaderValue::from_str(page).ok(),
