@@ -315,15 +315,19 @@ impl HostPlatform for Hosted {
     }
 
     fn probe(&self) -> Pending<'_, bool> {
-        Box::pin(std::future::ready(true))
+        match &self.keys {
+            Keys::Remote(remote) => Box::pin(remote.probe()),
+            _ => Box::pin(std::future::ready(true)),
+        }
     }
 
     fn troubles(&self) -> Vec<String> {
-        match &self.keys {
+        let troubles = match &self.keys {
             Keys::Remote(remote) => remote.troubles(),
             Keys::Asked(platform) => platform.troubles(),
             _ => Vec::new(),
-        }
+        };
+        troubles.into_iter().map(|trouble| format!("{}: {trouble}", self.settings.name)).collect()
     }
 }
 
