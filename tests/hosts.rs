@@ -1,4 +1,5 @@
 //! The host platform's side, as its own SDK sees it.
 
+mod interop;
 mod sdk;
 mod vectors;
