@@ -19,7 +19,9 @@ use crate::secret::Secret;
 
 pub mod assembly;
 mod claims;
+mod fetch;
 mod hosted;
+mod introspection;
 mod json;
 mod jwe;
 mod jwks;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::claims::Claims;
+use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::material::{KeyMaterial, Keys, macs};
@@ -204,7 +205,10 @@ impl Hosted {
                 signed_request::open(form, bytes, call, &self.keys)?
             }
             Scheme::SharedSecret => shared_secret::open(bytes, secrets)?.into(),
-            Scheme::Introspection(_) => return Err(Refusal::Unavailable),
+            Scheme::Introspection(_) => match &self.keys {
+                Keys::Asked(platform) => Claims::from(Meaning::clone(&*platform.resolve(token).await?)).into(),
+                _ => return Err(Refusal::Unavailable),
+            },
         };
         Ok(opened)
     }
@@ -315,7 +319,11 @@ impl HostPlatform for Hosted {
     }
 
     fn troubles(&self) -> Vec<String> {
-        Vec::new()
+        match &self.keys {
+            Keys::Remote(remote) => remote.troubles(),
+            Keys::Asked(platform) => platform.troubles(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -329,8 +337,19 @@ fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Re
         let fresh = || RemoteKeys::new(settings.name.clone(), url, by_id, clock.clone()).map(Arc::new);
         Ok(Keys::Remote(old.map_or_else(fresh, Ok)?))
     };
+    let asked = |url: &str, secret: &Secret| -> Result<Keys, super::StartError> {
+        let old = before.and_then(|before| match &before.keys {
+            Keys::Asked(asked) if asked.is_like(url, secret) => Some(Arc::clone(asked)),
+            _ => None,
+        });
+        let fresh = || Introspection::new(settings.name.clone(), url, secret.clone(), clock.clone()).map(Arc::new);
+        Ok(Keys::Asked(old.map_or_else(fresh, Ok)?))
+    };
     Ok(match &settings.keys {
-        KeyMaterial::Secrets(secrets) => Keys::Secrets(macs(secrets)),
+        KeyMaterial::Secrets(secrets) => match (settings.platform.scheme, &secrets[..]) {
+            (Scheme::Introspection(url), [secret, ..]) => asked(url, secret)?,
+            _ => Keys::Secrets(macs(secrets)),
+        },
         KeyMaterial::OfTenants(tenants) => {
             Keys::OfTenants(tenants.iter().map(|(tenant, secrets)| (tenant.clone(), macs(secrets))).collect())
         }

@@ -19,7 +19,7 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 mod set;
 
-pub use set::{KeySet, MAX_SET};
+pub use set::KeySet;
 
 /// RFC 8017 appendix A.1.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");

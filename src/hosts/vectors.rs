@@ -69,6 +69,40 @@ struct Request {
     headers: BTreeMap<String, String>,
 }
 
+/// A host, and what is presented to it.
+pub struct Case {
+    host: Judge,
+    token: Secret,
+    presented: Presented,
+}
+
+enum Judge {
+    Assembly(Box<Assembly>),
+    Hosted(Box<Hosted>),
+}
+
+impl Case {
+    /// Decides it. A token that may be used once is spent by that.
+    pub async fn judge(&self) -> Result<Principal, Refusal> {
+        self.judge_other(&self.token).await
+    }
+
+    /// Decides another token in the place of this one.
+    pub async fn judge_other(&self, token: &Secret) -> Result<Principal, Refusal> {
+        match &self.host {
+            Judge::Assembly(host) => host.read(token),
+            Judge::Hosted(host) => host.judge(token, &self.presented).await.map(|proof| proof.principal),
+        }
+    }
+
+    /// Decides a signed call in the place of this token.
+    pub async fn judge_call(&self, signature: &Secret, call: Call) -> Result<Principal, Refusal> {
+        let Judge::Hosted(host) = &self.host else { return Err(Refusal::Malformed) };
+        let presented = Presented { call: Some(Arc::new(call)), ..self.presented.clone() };
+        host.judge(signature, &presented).await.map(|proof| proof.principal)
+    }
+}
+
 /// Why a line cannot be judged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VectorError {
@@ -84,16 +118,22 @@ impl Vector {
     /// Decides the line at its own time.
     pub async fn judge(&self) -> Result<Principal, Refusal> {
         // A format that is not offered is refused, whatever it says.
-        let Some(platform) = platforms::find(&self.platform) else { return Err(Refusal::Malformed) };
+        let case = self.prepare().map_err(|_| Refusal::Malformed)?;
+        case.judge().await
+    }
+
+    /// Everything that deciding the line needs, for deciding it more than once.
+    pub fn prepare(&self) -> Result<Case, VectorError> {
+        let unknown = || VectorError::Platform(self.platform.clone());
+        let platform = platforms::find(&self.platform).ok_or_else(unknown)?;
         let clock = Clock::manual(Timestamp::from_secs(self.now));
-        let token = Secret::from(self.token.as_str());
-        if platform.scheme == Scheme::SealedCbc(CbcForm::Assembly) {
-            return self.assembly(clock).read(&token);
-        }
-        let settings = self.settings(platform).map_err(|_| Refusal::Malformed)?;
-        let presented = self.presented(platform).map_err(|_| Refusal::Malformed)?;
-        let host = Hosted::new(settings, clock).map_err(|_| Refusal::Unavailable)?;
-        host.judge(&self.presented_token(platform), &presented).await.map(|proof| proof.principal)
+        let host = if platform.scheme == Scheme::SealedCbc(CbcForm::Assembly) {
+            Judge::Assembly(Box::new(self.assembly(clock)))
+        } else {
+            let host = Hosted::new(self.settings(platform)?, clock);
+            Judge::Hosted(Box::new(host.expect("a TLS client can be made of the library's own defaults")))
+        };
+        Ok(Case { host, token: self.presented_token(platform), presented: self.presented(platform)? })
     }
 
     /// What the gateway would hand over as the token: of a signed query, all of it.

@@ -1,5 +1,6 @@
 use base64::engine::general_purpose::STANDARD;
 
+use super::set::MAX_SET;
 use super::*;
 
 const RSA_PEM: &str = "-----BEGIN PUBLIC KEY-----
