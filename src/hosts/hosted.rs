@@ -311,6 +311,10 @@ impl HostPlatform for Hosted {
         &self.settings.carriers
     }
 
+    fn opens_session(&self) -> bool {
+        self.settings.platform.opens_session
+    }
+
     fn binding(&self) -> Binding {
         self.settings.platform.binding()
     }
