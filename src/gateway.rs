@@ -186,7 +186,8 @@ impl Gateway {
         };
         exchange.routed(&found);
         let tokens = self.take_tokens(&head, &mut target, found.route);
-        if let Some(answer) = self.bootstrap(&head, &selector, &mut target, &tokens, exchange).await? {
+        self.take_signatures(&mut target, found.route);
+        if let Some(answer) = self.bootstrap(&head, &selector, &target, &tokens, exchange).await? {
             return Ok(answer);
         }
         let mut upload = self.upload(arrival, Some(found.route))?;
@@ -194,8 +195,9 @@ impl Gateway {
         let caller = match found.route.access {
             Access::Public => None,
             Access::Authenticated | Access::Require(_) => {
-                let peer = &exchange.peer;
-                Some(self.authenticate(&head, &selector, upgrade.is_some(), &mut upload, peer).await?)
+                let credential = self.credentials.find(&head, !found.route.ignore_host_token)?;
+                let (upgrades, peer) = (upgrade.is_some(), &exchange.peer);
+                Some(self.authenticate(&head, credential, &selector, upgrades, &mut upload, peer).await?)
             }
         };
         if let Some(caller) = &caller {

@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, header};
 
 use super::body::Upload;
+use super::credentials::Credential;
 use super::forward::Held;
 use super::live::Snapshot;
 use super::peer::Peer;
@@ -104,12 +105,13 @@ impl Gateway {
     pub(super) async fn authenticate(
         &self,
         head: &Parts,
+        credential: Option<Credential<'_>>,
         selector: &Selector,
         upgrade: bool,
         upload: &mut Upload,
         peer: &Peer,
     ) -> Result<Caller, Rejection> {
-        if let Some(credential) = self.credentials.find(&head.headers)? {
+        if let Some(credential) = credential {
             let caller = self.caller_by_token(&credential, head, upgrade, upload, peer).await?;
             let context = caller.session.context().as_str();
             let is_meant = selector.0.as_ref().is_none_or(|wanted| wanted == context);

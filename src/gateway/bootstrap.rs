@@ -42,7 +42,7 @@ impl Gateway {
         &self,
         head: &Parts,
         selector: &Selector,
-        target: &mut Target,
+        target: &Target,
         tokens: &[Token<'_>],
         exchange: &mut Exchange,
     ) -> Result<Option<Response<Body>>, Rejection> {
@@ -119,12 +119,11 @@ impl Gateway {
     /// Begins the session and goes to the page that was asked for, at its address without the token.
     pub(super) fn land(
         &self,
-        target: &mut Target,
+        target: &Target,
         proof: Proof,
         live: &[Session],
         exchange: &mut Exchange,
     ) -> Response<Body> {
-        self.entrances.take_signatures(target);
         let session = self.begin(proof, live, exchange);
         see_other(target, &session, live)
     }

@@ -14,6 +14,7 @@ use super::credentials::Credential;
 use super::forward::Held;
 use super::peer::Peer;
 use super::respond::Rejection;
+use super::route::{RouteSpec, Target};
 use crate::access::{Origin, PreviewRule, Standing};
 use crate::hosts::{Binding, Call, Manner, Presented, Proof};
 use crate::session::{Session, SessionError};
@@ -57,6 +58,13 @@ pub(super) fn called(head: &Parts, public: &Origin, body: Bytes) -> Call {
 }
 
 impl Gateway {
+    /// Takes signatures of the query out of the target, so that no app and no log has them. What they sign stays.
+    pub(super) fn take_signatures(&self, target: &mut Target, route: &RouteSpec) {
+        for parameter in self.credentials.parameters().filter(|_| !route.ignore_host_token) {
+            let _taken = target.take_parameter(parameter);
+        }
+    }
+
     /// The caller whom the token proves, if it has not been ended here.
     pub(super) async fn caller_by_token(
         &self,

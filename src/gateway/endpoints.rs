@@ -96,7 +96,8 @@ impl Gateway {
         mut upload: Upload,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
-        let caller = self.authenticate(head, selector, false, &mut upload, &exchange.peer).await?;
+        let credential = self.credentials.find(head, true)?;
+        let caller = self.authenticate(head, credential, selector, false, &mut upload, &exchange.peer).await?;
         self.describe(&caller, exchange).await
     }
 
@@ -157,7 +158,7 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
         let done = || own(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", String::new());
-        if let Some(credential) = self.credentials.find(&head.headers)? {
+        if let Some(credential) = self.credentials.find(head, true)? {
             exchange.event = "logout";
             let caller = self.prove_caller(&credential, head, false, &mut upload, &exchange.peer).await?;
             exchange.identify(&caller.session);

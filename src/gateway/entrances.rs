@@ -13,8 +13,6 @@ use crate::secret::Secret;
 /// The places, each once. Made with the configuration; a request costs one look at each, and nothing where there is none.
 pub(super) struct Entrances {
     carriers: Vec<Carrier>,
-    /// Parameters that sign an address. They say nothing any more once something was taken out of it.
-    signatures: Vec<&'static str>,
 }
 
 /// A token as it stood in a request; nothing of it is proven.
@@ -48,18 +46,12 @@ impl Entrances {
                 carriers.push(carrier.clone());
             }
         }
-        let signature = |carrier: &Carrier| match carrier {
-            Carrier::SignedQuery { signature, .. } => Some(*signature),
-            _ => None,
-        };
-        let signatures = hosts.iter().flat_map(|host| host.carriers()).filter_map(signature).collect();
-        Self { carriers, signatures }
+        Self { carriers }
     }
 
     /// The places in an address.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = Carrier> + '_ {
-        let signatures = self.signatures.iter().map(|name| Carrier::Query((*name).into()));
-        self.carriers.iter().filter(|carrier| is_parameter(carrier)).cloned().chain(signatures)
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Carrier> {
+        self.carriers.iter().filter(|carrier| is_parameter(carrier))
     }
 
     /// Whether some host's page posts its token in a form.
@@ -81,13 +73,6 @@ impl Entrances {
             let _ = target.take_parameters(|name| carrier.takes(name));
             values
         })
-    }
-
-    /// Takes out what signs an address that has lost its token.
-    pub(super) fn take_signatures(&self, target: &mut Target) {
-        for name in &self.signatures {
-            let _ = target.take_parameter(name);
-        }
     }
 
     /// The tokens in headers. These never go on to the app.

@@ -83,6 +83,7 @@ impl Gateway {
         // The page that it lands on is read with GET, so that is the route that has to be there.
         if let Destination::App(found) = route::destination(&self.routes, &Method::GET, target)? {
             exchange.routed(&found);
+            self.take_signatures(target, found.route);
         }
         tokens.extend(self.entrances.take_parameters(target, head.uri.query()));
         let [token] = tokens.as_slice() else { return Err(Rejection::MalformedRequest("tokens in two places")) };

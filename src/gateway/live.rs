@@ -149,7 +149,9 @@ impl Snapshot {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
         let entrances = Entrances::new(&hosts);
-        let secrets = entrances.parameters().chain([Carrier::Query(TICKET_PARAMETER.into())]).collect();
+        let credentials = Credentials::new(&hosts);
+        let named = credentials.parameters().chain([TICKET_PARAMETER]).map(|name| Carrier::Query(name.into()));
+        let secrets = entrances.parameters().cloned().chain(named).collect();
         let of_hosts = hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect();
         let enrich = Enrich::new(
             settings.headers,
@@ -168,7 +170,7 @@ impl Snapshot {
             limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
             limits,
             tls: settings.tls,
-            credentials: Credentials::new(&hosts),
+            credentials,
             proven: Proven::new(),
             entrances,
             hosts,

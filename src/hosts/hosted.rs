@@ -74,21 +74,21 @@ pub enum Tenants {
     Listed(Vec<TenantId>),
 }
 
-/// Names of claims in tokens of a host without a row of its own.
+/// Which claims mean what in tokens of a host without a row of its own: names, from the outside inwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimNames {
-    /// The workspace.
-    pub tenant: Option<String>,
+    /// The workspace; none where the configuration names the only one.
+    pub tenant: Option<Vec<String>>,
     /// The person.
-    pub user: Option<String>,
+    pub user: Option<Vec<String>>,
     /// The customer company.
-    pub organization: Option<String>,
+    pub organization: Option<Vec<String>>,
     /// Their rank there.
-    pub role: Option<String>,
+    pub role: Option<Vec<String>>,
     /// Display name.
-    pub name: Option<String>,
+    pub name: Option<Vec<String>>,
     /// Address.
-    pub email: Option<String>,
+    pub email: Option<Vec<String>>,
 }
 
 /// One app at one platform.
@@ -365,15 +365,19 @@ impl HostPlatform for Hosted {
     }
 
     fn probe(&self) -> Pending<'_, bool> {
-        Box::pin(std::future::ready(true))
+        match &self.keys {
+            Keys::Remote(remote) => Box::pin(remote.probe()),
+            _ => Box::pin(std::future::ready(true)),
+        }
     }
 
     fn troubles(&self) -> Vec<String> {
-        match &self.keys {
+        let troubles = match &self.keys {
             Keys::Remote(remote) => remote.troubles(),
             Keys::Asked(platform) => platform.troubles(),
             _ => Vec::new(),
-        }
+        };
+        troubles.into_iter().map(|trouble| format!("{}: {trouble}", self.settings.name)).collect()
     }
 }
 

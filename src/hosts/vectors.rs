@@ -209,8 +209,8 @@ impl Vector {
             deployments: self.texts("deployment_ids"),
             tenants,
             claims: ClaimNames {
-                tenant: Some("tenant".to_owned()),
-                user: Some("sub".to_owned()),
+                tenant: Some(vec!["tenant".to_owned()]),
+                user: Some(vec!["sub".to_owned()]),
                 ..ClaimNames::default()
             },
             kind: Kind::Client,
