@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod carrier;
 mod claims;
 mod fetch;
 mod hosted;
@@ -63,6 +64,16 @@ pub trait HostPlatform: Send + Sync {
 
     /// Where its tokens stand. The first is the usual one.
     fn carriers(&self) -> &[Carrier];
+
+    /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
+    fn opens_session(&self) -> bool {
+        true
+    }
+
+    /// Whether its tokens are bound to a request, which [`Presented::call`] then has to hold.
+    fn reads_call(&self) -> bool {
+        false
+    }
 
     /// What its tokens hold for, beside a session.
     fn binding(&self) -> Binding {
