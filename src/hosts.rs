@@ -50,7 +50,7 @@ pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use material::KeyMaterial;
 pub use platform::{
     About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
-    PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    Path, PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 

@@ -1,6 +1,5 @@
 //! The words that a platform is described with: one [`Platform`] is one row of [`super::platforms`].
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
