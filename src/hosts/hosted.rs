@@ -196,7 +196,7 @@ impl Hosted {
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
             Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
             Scheme::SealedCbc(form) => sealed_cbc::open(form, bytes, secrets)?,
-            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?.into(),
+            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?,
             Scheme::SignedPayload(form) => signed_payload::open(form, bytes, &self.keys)?.into(),
             Scheme::SignedQuery(form) => signed_query::open(form, bytes, &self.settings, &self.keys)?.into(),
             Scheme::SignedRequest(form) => {
