@@ -213,7 +213,7 @@ impl Hosted {
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
             Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
             Scheme::SealedCbc(form) => sealed_cbc::open(form, bytes, secrets)?,
-            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?.into(),
+            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?,
             Scheme::SignedPayload(form) => signed_payload::open(form, bytes, &self.keys)?.into(),
             Scheme::SignedQuery(form) => {
                 // Pairs can come in any order, and be encoded in several ways: one of the readings names them all.
