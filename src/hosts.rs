@@ -70,11 +70,6 @@ pub trait HostPlatform: Send + Sync {
         true
     }
 
-    /// Whether its tokens are bound to a request, which [`Presented::call`] then has to hold.
-    fn reads_call(&self) -> bool {
-        false
-    }
-
     /// What its tokens hold for, beside a session.
     fn binding(&self) -> Binding {
         Binding::Once

@@ -11,7 +11,7 @@ use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::material::{KeyMaterial, Keys, macs};
-use super::platform::{Binding, Carrier, Life, Once, Platform, Rule, Scheme};
+use super::platform::{Binding, Carrier, Life, Once, Platform, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
@@ -313,12 +313,6 @@ impl HostPlatform for Hosted {
 
     fn opens_session(&self) -> bool {
         self.settings.platform.opens_session
-    }
-
-    fn reads_call(&self) -> bool {
-        let platform = self.settings.platform;
-        let is_hashed = platform.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_)));
-        is_hashed || matches!(platform.scheme, Scheme::SignedRequest(_))
     }
 
     fn binding(&self) -> Binding {

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-pub use super::carrier::{Carrier, Comes};
+pub use super::carrier::{Binding, Carrier, Comes};
 use super::keys::Algorithm;
 use crate::access::Kind;
 use crate::secret::Secret;
@@ -355,31 +355,7 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// What a token holds for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Binding {
-    /// Whoever has it, until it ends.
-    Bearer,
-    /// Whoever has it, once.
-    Once,
-    /// One method, address, or set of headers.
-    Head,
-    /// One request as a whole, with its body.
-    Call,
-}
-
 impl Platform {
-    /// What its tokens hold for.
-    pub fn binding(&self) -> Binding {
-        match self.scheme {
-            Scheme::SignedRequest(RequestForm::DiscordPayload) => Binding::Head,
-            Scheme::SignedRequest(_) => Binding::Call,
-            _ if self.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_))) => Binding::Head,
-            _ if self.once != Once::No => Binding::Once,
-            _ => Binding::Bearer,
-        }
-    }
-
     /// The header that holds the signature of a request, if that is what its token is.
     pub fn signature_header(&self) -> Option<&'static str> {
         self.carriers.iter().find_map(|carrier| match carrier {
