@@ -12,6 +12,8 @@ use super::keys::Algorithm;
 use super::material::Keys;
 use super::refusal::Refusal;
 
+pub(super) mod mint;
+
 /// Longer tokens are not looked at, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 
