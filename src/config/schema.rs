@@ -222,6 +222,7 @@ const AFTER_HOSTS: &[Key] = &[
     key("limits.headers.count", "integer", "100", "Fields of a request head: browsers send about 30."),
     key("limits.uri", "size", "\"8KiB\"", "A request target: the longest that servers commonly take."),
     key("limits.request_body", "size", "\"1GiB\"", "A request body; streamed, so memory does not depend on it."),
+    key("limits.signed_body", "size", "\"1MiB\"", "A body that a host has signed: read as a whole; at most 16MiB."),
     key("limits.body.idle", "string", "\"30s\"", "Longest silence inside a request body."),
     key("limits.body.min_rate", "string", "\"1KiB/s\"", "Slowest pace of a request body while we wait for it."),
     key("limits.send_idle", "string", "\"60s\"", "Longest time that a caller may take nothing of an answer."),

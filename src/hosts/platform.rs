@@ -55,6 +55,8 @@ pub struct Platform {
     pub full_name: Option<Field>,
     /// Address.
     pub email: Option<Field>,
+    /// Headers beside the carriers that only the platform may set, in lower case: what they say is for us alone.
+    pub headers: &'static [&'static str],
     /// Pages that frame apps there, where that is known.
     pub origins: &'static [&'static str],
     /// What a reader of the documentation should know.
@@ -393,7 +395,31 @@ impl fmt::Debug for Platform {
     }
 }
 
+/// What a token holds for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Whoever has it, until it ends.
+    Bearer,
+    /// Whoever has it, once.
+    Once,
+    /// One method, address, or set of headers.
+    Head,
+    /// One request as a whole, with its body.
+    Call,
+}
+
 impl Platform {
+    /// What its tokens hold for.
+    pub fn binding(&self) -> Binding {
+        match self.scheme {
+            Scheme::SignedRequest(RequestForm::DiscordPayload) => Binding::Head,
+            Scheme::SignedRequest(_) => Binding::Call,
+            _ if self.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_))) => Binding::Head,
+            _ if self.once != Once::No => Binding::Once,
+            _ => Binding::Bearer,
+        }
+    }
+
     /// The header that holds the signature of a request, if that is what its token is.
     pub fn signature_header(&self) -> Option<&'static str> {
         self.carriers.iter().find_map(|carrier| match carrier {

@@ -49,6 +49,7 @@ const SECRET_JWT: Platform = Platform {
     role: None,
     full_name: None,
     email: None,
+    headers: &[],
     origins: &[],
     about: ABOUT,
 };

@@ -50,10 +50,15 @@ impl Checked<'_> {
         self.person()
     }
 
-    /// When it ends, as far as it says so or is held to; `None` where that counts from its first sight.
+    /// From when on it counts no more, as far as it says so; `None` where that counts from its first sight, or is never.
     pub(super) fn end(&self) -> Option<Timestamp> {
-        let Life::Stated(unit) = self.settings.platform.life else { return None };
-        time(self.claims.at(&["exp"])?, unit)
+        let (leeway, age) = (self.settings.leeway, self.settings.max_token_age);
+        match self.settings.platform.life {
+            Life::Stated(unit) => Some(time(self.claims.at(&["exp"])?, unit)? + leeway),
+            Life::Issued { at, unit, .. } => Some(time(self.claims.at(at)?, unit)? + age),
+            Life::SignedAt(_) => Some(self.signed_at? + age),
+            Life::FirstSeen(_) | Life::Never => None,
+        }
     }
 
     fn check_time(&self) -> Result<(), Refusal> {

@@ -97,6 +97,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["application_id"]),
         user: Field::At(&["user_id"]),
         kind: KindOf::Always(Kind::Client),
+        headers: &["x-signature-ed25519", "x-signature-timestamp"],
         origins: &["https://*.discordsays.com"],
         about: About {
             find: "`public_key` is the application's, under General Information; turn on proxy authentication there.",
@@ -119,6 +120,7 @@ pub(super) static ROWS: &[Platform] = &[
         issuer: Issuer::Exactly("forge/invocation-token"),
         tenant: Field::At(&["app", "installationId"]),
         user: Field::At(&["principal"]),
+        headers: &["x-forge-oauth-system", "x-forge-oauth-user"],
         about: About {
             find: "`audience` is the app's id in `manifest.yml`.",
             notes: &["Calls without a person (`principal`) are refused, unless `nameless = \"service\"`."],
