@@ -29,6 +29,7 @@ mod jwks;
 mod jwt;
 mod keys;
 mod material;
+pub mod mint;
 mod paseto;
 mod platform;
 pub mod platforms;

@@ -13,6 +13,8 @@ use super::material::Keys;
 use super::refusal::Refusal;
 use super::sha256;
 
+pub(super) mod mint;
+
 /// Longer tokens are not looked at, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 

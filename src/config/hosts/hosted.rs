@@ -64,9 +64,8 @@ pub(super) fn read(
 
 /// The algorithms of a JWT: the platform's, or those that are written, because a token cannot be asked.
 fn algorithms(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Vec<Algorithm>> {
-    let Scheme::Jwt(fixed) = platform.scheme else { return Some(Vec::new()) };
-    if !fixed.is_empty() {
-        return Some(fixed.to_vec());
+    if platform.scheme != Scheme::Jwt(&[]) {
+        return Some(platform.algorithms().to_vec());
     }
     let known = ["HS256", "RS256", "ES256", "EdDSA"];
     let one = |node: &Node| {
@@ -256,8 +255,9 @@ fn leeway(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -
 }
 
 fn max_token_age(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Duration {
-    let (Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age)) = platform.life else {
-        return Duration::ZERO;
-    };
+    let age = platform.age();
+    if age.is_zero() {
+        return age;
+    }
     table.or("max_token_age", age, reader, duration(Duration::from_secs(1), MOST))
 }
