@@ -7,7 +7,7 @@
 use super::{Call, Manner, Presented, query};
 
 /// The hash of no request, in tokens that are for requests of scripts.
-const CONTEXT: &str = "context-qsh";
+pub(super) const CONTEXT: &str = "context-qsh";
 
 /// What RFC 3986 §2.3 leaves unencoded.
 const UNRESERVED: &[u8] = b"-._~";
@@ -18,26 +18,33 @@ type Parameters = Vec<(String, Vec<String>)>;
 /// Whether the hash is that of the request which the token came with.
 pub(super) fn fits(hash: &str, presented: &Presented) -> bool {
     if hash == CONTEXT {
-        // A page that could be opened with it would be open to whoever once saw it in a script's request.
-        return presented.manner == Manner::Request;
+        // A page that could be opened with it would be open to whoever once saw it in a script's request. An exchange is one.
+        return presented.manner != Manner::Navigation;
     }
     presented.call.as_deref().is_some_and(|call| is_of(hash, call))
 }
 
-/// Official libraries sort names before they are encoded, or after. Either way it is one request's hash, and no other's.
+/// Whether it is the hash of this request. Libraries sort names before they are encoded, or after; either way it is one
+/// request's hash, and no other's.
 fn is_of(hash: &str, call: &Call) -> bool {
     let (path, search) = call.path_and_query();
     let Some(mut parameters) = parameters(search) else { return false };
-    let begin = format!("{}&{}&", call.method, canonical_path(path));
-    let is_it = |parameters: &Parameters| {
-        let canonical = format!("{begin}{}", canonical_query(parameters));
-        faster_hex::hex_string(&super::sha256(canonical.as_bytes())) == hash
-    };
-    parameters.sort_by(|(one, _), (other, _)| as_java_has_it(one, other));
-    is_it(&parameters) || {
-        parameters.sort_by_cached_key(|(name, _)| encode(name));
-        is_it(&parameters)
+    if hash_of(call, path, &parameters) == hash {
+        return true;
     }
+    parameters.sort_by_cached_key(|(name, _)| encode(name));
+    hash_of(call, path, &parameters) == hash
+}
+
+/// The hash of a request; `None` if its query has no reading.
+pub(super) fn of(call: &Call) -> Option<String> {
+    let (path, search) = call.path_and_query();
+    Some(hash_of(call, path, &parameters(search)?))
+}
+
+fn hash_of(call: &Call, path: &str, parameters: &Parameters) -> String {
+    let canonical = format!("{}&{}&{}", call.method, canonical_path(path), canonical_query(parameters));
+    faster_hex::hex_string(&super::sha256(canonical.as_bytes()))
 }
 
 fn canonical_path(path: &str) -> String {
@@ -45,7 +52,7 @@ fn canonical_path(path: &str) -> String {
     if path.is_empty() { "/".to_owned() } else { path.replace('&', "%26") }
 }
 
-/// All but `jwt`, the values of each name sorted as they are before they are encoded.
+/// All but `jwt`, names and the values of each sorted as they are before they are encoded.
 fn parameters(search: &str) -> Option<Parameters> {
     let mut parameters = Parameters::new();
     for (name, value) in query::pairs(search, true).ok()?.into_iter().filter(|(name, _)| name != "jwt") {
@@ -54,7 +61,8 @@ fn parameters(search: &str) -> Option<Parameters> {
             None => parameters.push((name, vec![value])),
         }
     }
-    parameters.iter_mut().for_each(|(_, values)| values.sort_by(|one, other| as_java_has_it(one, other)));
+    parameters.iter_mut().for_each(|(_, values)| values.sort_by(|one, other| by_utf16(one, other)));
+    parameters.sort_by(|(one, _), (other, _)| by_utf16(one, other));
     Some(parameters)
 }
 
@@ -66,8 +74,8 @@ fn canonical_query(parameters: &Parameters) -> String {
     joined.collect::<Vec<_>>().join("&")
 }
 
-/// By units of UTF-16, which is not the order of UTF-8 for letters beyond its first plane.
-fn as_java_has_it(one: &str, other: &str) -> std::cmp::Ordering {
+/// As Java and JavaScript sort: not in the order of UTF-8 for letters beyond the first plane.
+fn by_utf16(one: &str, other: &str) -> std::cmp::Ordering {
     one.encode_utf16().cmp(other.encode_utf16())
 }
 

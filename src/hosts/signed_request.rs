@@ -54,7 +54,7 @@ pub(super) fn check_headers<'a>(call: &Call, carriers: impl IntoIterator<Item = 
     let is_repeated = |carrier: &Carrier| match carrier {
         Carrier::Header { name, .. } => repeated(name),
         Carrier::Signature { name, beside } => repeated(name) || beside.iter().any(|name| repeated(name)),
-        Carrier::Query(_) | Carrier::SignedQuery(_) | Carrier::Form(_) | Carrier::Script => false,
+        Carrier::Query(_) | Carrier::SignedQuery { .. } | Carrier::Form(_) | Carrier::Script => false,
     };
     if carriers.into_iter().any(is_repeated) { Err(Refusal::Malformed) } else { Ok(()) }
 }
