@@ -14,7 +14,7 @@ use super::authenticate::TICKET_PARAMETER;
 use super::bootstrap::parameters;
 use super::credentials::Credentials;
 use super::each::Proven;
-use super::enrich::Enrich;
+use super::enrich::{Enrich, OfHosts};
 use super::forward::{Pool, Requests, Upstream};
 use super::limiter::FailureLimiter;
 use super::record::RequestIds;
@@ -146,18 +146,18 @@ impl Snapshot {
     fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>, streams: Arc<Streams>) -> Self {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
-        let own = hosts.iter().flat_map(|host| parameters(host.as_ref())).chain([TICKET_PARAMETER]);
-        let secrets = own.map(str::to_owned).collect();
-        let of_hosts = hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect();
-        let enrich = Enrich::new(
-            settings.headers,
-            settings.profile,
-            prefix,
-            &public,
-            secrets,
-            of_hosts,
-            Arc::clone(&assertions),
-        );
+        let credentials = Credentials::new(&hosts);
+        let (entrances, signatures) =
+            (hosts.iter().flat_map(|host| parameters(host.as_ref())), credentials.parameters());
+        let of_hosts = OfHosts {
+            parameters: entrances
+                .map(str::to_owned)
+                .chain(signatures.chain([TICKET_PARAMETER]).map(str::to_owned))
+                .collect(),
+            headers: hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect(),
+        };
+        let (names, profile) = (settings.headers, settings.profile);
+        let enrich = Enrich::new(names, profile, prefix, &public, of_hosts, Arc::clone(&assertions));
         let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
         Self {
             generation,
@@ -166,7 +166,7 @@ impl Snapshot {
             limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
             limits,
             tls: settings.tls,
-            credentials: Credentials::new(&hosts),
+            credentials,
             proven: Proven::new(),
             hosts,
             sessions: settings.sessions,
