@@ -188,7 +188,7 @@ impl Vector {
         };
         let row = match platform.life {
             Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age) => age,
-            Life::Stated(_) | Life::Never => Duration::ZERO,
+            Life::Stated(_) | Life::Between { .. } | Life::Never => Duration::ZERO,
         };
         let tenants = match platform.tenant {
             Field::TheTenant => Tenants::Listed(vec![TenantId::new(THE_TENANT).expect("a valid id")]),
