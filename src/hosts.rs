@@ -29,6 +29,7 @@ mod jwks;
 mod jwt;
 mod keys;
 mod material;
+pub mod mint;
 mod paseto;
 mod platform;
 pub mod platforms;
@@ -51,7 +52,7 @@ pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use material::KeyMaterial;
 pub use platform::{
     About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
-    PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    Path, PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 

@@ -373,6 +373,22 @@ impl Platform {
         })
     }
 
+    /// The algorithms of a JWT; none where the configuration names them, or there is no JWT.
+    pub const fn algorithms(&self) -> &'static [Algorithm] {
+        match self.scheme {
+            Scheme::Jwt(algorithms) => algorithms,
+            _ => &[],
+        }
+    }
+
+    /// How long a token that states no end is accepted; zero where it states one.
+    pub const fn age(&self) -> Duration {
+        match self.life {
+            Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age) => age,
+            Life::Stated(_) | Life::Between { .. } | Life::Never => Duration::ZERO,
+        }
+    }
+
     /// A secret as the scheme needs it, or what is wrong with it: the keys of ciphers are written in hex or base64url.
     pub fn fit_secret(&self, secret: &Secret) -> Result<Secret, &'static str> {
         let (scheme, written) = (self.scheme, secret.expose());

@@ -7,7 +7,7 @@
 use super::{Call, Manner, Presented, query};
 
 /// The hash of no request, in tokens that are for requests of scripts.
-const CONTEXT: &str = "context-qsh";
+pub(super) const CONTEXT: &str = "context-qsh";
 
 /// What RFC 3986 §2.3 leaves unencoded.
 const UNRESERVED: &[u8] = b"-._~";
@@ -26,18 +26,22 @@ pub(super) fn fits(hash: &str, presented: &Presented) -> bool {
 
 /// Official libraries sort names before they are encoded, or after. Either way it is one request's hash, and no other's.
 fn is_of(hash: &str, call: &Call) -> bool {
+    of(call).is_some_and(|own| own == hash)
+        || hashed(call, |parameters| parameters.sort_by_cached_key(|(name, _)| encode(name)))
+            .is_some_and(|own| own == hash)
+}
+
+/// The hash of a request; `None` if its query has no reading.
+pub(super) fn of(call: &Call) -> Option<String> {
+    hashed(call, |parameters| parameters.sort_by(|(one, _), (other, _)| as_java_has_it(one, other)))
+}
+
+fn hashed(call: &Call, sort: impl FnOnce(&mut Parameters)) -> Option<String> {
     let (path, search) = call.path_and_query();
-    let Some(mut parameters) = parameters(search) else { return false };
-    let begin = format!("{}&{}&", call.method, canonical_path(path));
-    let is_it = |parameters: &Parameters| {
-        let canonical = format!("{begin}{}", canonical_query(parameters));
-        faster_hex::hex_string(&super::sha256(canonical.as_bytes())) == hash
-    };
-    parameters.sort_by(|(one, _), (other, _)| as_java_has_it(one, other));
-    is_it(&parameters) || {
-        parameters.sort_by_cached_key(|(name, _)| encode(name));
-        is_it(&parameters)
-    }
+    let mut parameters = parameters(search)?;
+    sort(&mut parameters);
+    let canonical = format!("{}&{}&{}", call.method, canonical_path(path), canonical_query(&parameters));
+    Some(faster_hex::hex_string(&super::sha256(canonical.as_bytes())))
 }
 
 fn canonical_path(path: &str) -> String {
