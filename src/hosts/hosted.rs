@@ -105,6 +105,7 @@ pub struct Hosted {
 }
 
 /// A token as it was recognised.
+#[derive(Clone, Copy)]
 struct Sight {
     mark: [u8; 32],
     first_seen: Timestamp,
