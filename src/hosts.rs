@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use metrics::counter;
 use ring::digest;
 
@@ -18,14 +18,18 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod carrier;
 mod claims;
+mod fetch;
 mod hosted;
+mod introspection;
 mod json;
 mod jwe;
 mod jwks;
 mod jwt;
 mod keys;
 mod material;
+pub mod mint;
 mod paseto;
 mod platform;
 pub mod platforms;
@@ -36,6 +40,7 @@ mod rules;
 mod sealed_cbc;
 mod sealed_gcm;
 mod shared_secret;
+mod signed_headers;
 mod signed_payload;
 mod signed_query;
 mod signed_request;
@@ -45,8 +50,8 @@ pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use material::KeyMaterial;
 pub use platform::{
-    About, App, Audience, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once, PayloadForm,
-    Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
+    Path, PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 
@@ -60,6 +65,21 @@ pub trait HostPlatform: Send + Sync {
 
     /// Where its tokens stand. The first is the usual one.
     fn carriers(&self) -> &[Carrier];
+
+    /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
+    fn opens_session(&self) -> bool {
+        true
+    }
+
+    /// What its tokens hold for, beside a session.
+    fn binding(&self) -> Binding {
+        Binding::Once
+    }
+
+    /// Headers that only the platform may set, in lower case: those of its carriers, and more where it has more.
+    fn headers(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
     fn allows_origin(&self, origin: &Origin) -> bool;
@@ -169,8 +189,12 @@ pub struct Proof {
     pub first_seen: Timestamp,
     /// Exact origins that may frame this session: the workspace's portal first, then the framing page if it differs.
     pub ancestors: Vec<Origin>,
-    /// When the token itself is over, if it says so.
+    /// From when on this token counts no more, where its format or its age say so.
     pub ends: Option<Timestamp>,
+    /// What tells this token from the others of its host, however it is spelled.
+    pub mark: [u8; 32],
+    /// Headers that go on to the app with the request: the signature of it, and what that covers.
+    pub along: Vec<HeaderName>,
 }
 
 /// Why no identity came of it. Carries no detail on purpose: every refused token must look the same from outside.

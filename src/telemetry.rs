@@ -119,6 +119,7 @@ fn describe() {
     describe_counter!("vestibule_permission_requests_total", "Questions to permission sources by result.");
     describe_counter!("vestibule_sessions_total", "What happened to sessions.");
     describe_counter!("vestibule_host_requests_total", "Calls of host APIs by result.");
+    describe_counter!("vestibule_host_keys_total", "Fetches of hosts' public keys by result.");
     describe_counter!("vestibule_host_tokens_total", "Host tokens by result.");
     describe_counter!("vestibule_config_reloads_total", "Reloads of the configuration by result.");
     describe_gauge!("vestibule_config_generation", "How many configurations have been in force.");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ring::hmac;
 
+use super::introspection::Introspection;
 use super::jwks::RemoteKeys;
 use super::keys::{Algorithm, KeySet, PublicKey};
 use super::refusal::Refusal;
@@ -45,6 +46,8 @@ pub(super) enum Keys {
     Pinned(Vec<Arc<PublicKey>>),
     Set(KeySet),
     Remote(Arc<RemoteKeys>),
+    /// No key at all: the platform is asked.
+    Asked(Arc<Introspection>),
 }
 
 impl Keys {
@@ -58,7 +61,7 @@ impl Keys {
     ) -> Result<bool, Refusal> {
         let genuine = |key: &PublicKey| key.verify(algorithm, message, signature);
         match self {
-            Self::Secrets(_) | Self::OfTenants(_) => Err(Refusal::AlgorithmNotAllowed),
+            Self::Secrets(_) | Self::OfTenants(_) | Self::Asked(_) => Err(Refusal::AlgorithmNotAllowed),
             Self::Pinned(keys) => Ok(keys.iter().any(|key| genuine(key))),
             Self::Set(set) => set.find(kid, algorithm).map(|key| genuine(key)).ok_or(Refusal::UnknownKey),
             Self::Remote(remote) => match remote.find(kid, algorithm).await {

@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use super::assembly::{ApiBudget, Assembly, AssemblySettings, ConfirmMode};
 use super::keys::{Algorithm, KeySet, PublicKey};
 use super::{
-    App, Call, CbcForm, ClaimNames, Field, Hosted, HostedSettings, KeyMaterial, KeySource, Life, Manner, Platform,
-    Presented, Refusal, Scheme, Tenants, platforms,
+    App, Call, CbcForm, ClaimNames, Field, Hosted, HostedSettings, KeyMaterial, KeySource, Manner, Platform, Presented,
+    Refusal, Scheme, Tenants, platforms,
 };
-use crate::access::{HostName, Kind, PreviewRule, Principal, TenantId};
+use crate::access::{HostName, PreviewRule, Principal, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
@@ -69,6 +69,40 @@ struct Request {
     headers: BTreeMap<String, String>,
 }
 
+/// A host, and what is presented to it.
+pub struct Case {
+    host: Judge,
+    token: Secret,
+    presented: Presented,
+}
+
+enum Judge {
+    Assembly(Box<Assembly>),
+    Hosted(Box<Hosted>),
+}
+
+impl Case {
+    /// Decides it. A token that may be used once is spent by that.
+    pub async fn judge(&self) -> Result<Principal, Refusal> {
+        self.judge_other(&self.token).await
+    }
+
+    /// Decides another token in the place of this one.
+    pub async fn judge_other(&self, token: &Secret) -> Result<Principal, Refusal> {
+        match &self.host {
+            Judge::Assembly(host) => host.read(token),
+            Judge::Hosted(host) => host.judge(token, &self.presented).await.map(|proof| proof.principal),
+        }
+    }
+
+    /// Decides a signed call in the place of this token.
+    pub async fn judge_call(&self, signature: &Secret, call: Call) -> Result<Principal, Refusal> {
+        let Judge::Hosted(host) = &self.host else { return Err(Refusal::Malformed) };
+        let presented = Presented { call: Some(Arc::new(call)), ..self.presented.clone() };
+        host.judge(signature, &presented).await.map(|proof| proof.principal)
+    }
+}
+
 /// Why a line cannot be judged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VectorError {
@@ -84,16 +118,22 @@ impl Vector {
     /// Decides the line at its own time.
     pub async fn judge(&self) -> Result<Principal, Refusal> {
         // A format that is not offered is refused, whatever it says.
-        let Some(platform) = platforms::find(&self.platform) else { return Err(Refusal::Malformed) };
+        let case = self.prepare().map_err(|_| Refusal::Malformed)?;
+        case.judge().await
+    }
+
+    /// Everything that deciding the line needs, for deciding it more than once.
+    pub fn prepare(&self) -> Result<Case, VectorError> {
+        let unknown = || VectorError::Platform(self.platform.clone());
+        let platform = platforms::find(&self.platform).ok_or_else(unknown)?;
         let clock = Clock::manual(Timestamp::from_secs(self.now));
-        let token = Secret::from(self.token.as_str());
-        if platform.scheme == Scheme::SealedCbc(CbcForm::Assembly) {
-            return self.assembly(clock).read(&token);
-        }
-        let settings = self.settings(platform).map_err(|_| Refusal::Malformed)?;
-        let presented = self.presented(platform).map_err(|_| Refusal::Malformed)?;
-        let host = Hosted::new(settings, clock).map_err(|_| Refusal::Unavailable)?;
-        host.judge(&self.presented_token(platform), &presented).await.map(|proof| proof.principal)
+        let host = if platform.scheme == Scheme::SealedCbc(CbcForm::Assembly) {
+            Judge::Assembly(Box::new(self.assembly(clock)))
+        } else {
+            let host = Hosted::new(self.settings(platform)?, clock);
+            Judge::Hosted(Box::new(host.expect("a TLS client can be made of the library's own defaults")))
+        };
+        Ok(Case { host, token: self.presented_token(platform), presented: self.presented(platform)? })
     }
 
     /// What the gateway would hand over as the token: of a signed query, all of it.
@@ -142,44 +182,24 @@ impl Vector {
 
     fn settings(&self, platform: &'static Platform) -> Result<HostedSettings, VectorError> {
         let keys = self.keys(platform)?;
-        let audience = match platform.app {
-            App::InSecret => keys.before_colon(),
-            App::Asked(_) | App::ByKey => self.text(&["audience", "client_id", "bot_id"]),
-        };
-        let row = match platform.life {
-            Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age) => age,
-            Life::Stated(_) | Life::Never => Duration::ZERO,
-        };
-        let tenants = match platform.tenant {
-            Field::TheTenant => Tenants::Listed(vec![TenantId::new(THE_TENANT).expect("a valid id")]),
-            _ => Tenants::Any,
-        };
-        let algorithms = match platform.scheme {
-            Scheme::Jwt(fixed) if !fixed.is_empty() => fixed.to_vec(),
-            Scheme::Jwt(_) if platform.name == "lti13" => vec![Algorithm::Rs256],
-            _ => self.texts("algorithms").iter().filter_map(|name| Algorithm::parse(name)).collect(),
-        };
-        Ok(HostedSettings {
-            name: name(),
-            platform,
-            keys,
-            algorithms,
-            audience,
-            issuer: self.text(&["issuer"]),
-            deployments: self.texts("deployment_ids"),
-            tenants,
-            claims: ClaimNames {
-                tenant: Some("tenant".to_owned()),
-                user: Some("sub".to_owned()),
-                ..ClaimNames::default()
-            },
-            kind: Kind::Client,
-            carriers: Vec::new(),
-            origins: Vec::new(),
-            leeway: self.seconds("leeway_s").unwrap_or(platform.leeway),
-            max_token_age: self.seconds("max_age_s").or_else(|| self.seconds("ttl_s")).unwrap_or(row),
-            nameless: false,
-        })
+        let mut settings = HostedSettings::of(name(), platform, keys);
+        if platform.app != App::InSecret {
+            settings.audience = self.text(&["audience", "client_id", "bot_id"]);
+        }
+        settings.issuer = self.text(&["issuer"]);
+        settings.deployments = self.texts("deployment_ids");
+        if settings.algorithms.is_empty() {
+            settings.algorithms = self.texts("algorithms").iter().filter_map(|name| Algorithm::parse(name)).collect();
+        }
+        if platform.tenant == Field::TheTenant {
+            settings.tenants = Tenants::Listed(vec![TenantId::new(THE_TENANT).expect("a valid id")]);
+        }
+        let one = |name: &str| Some(vec![name.to_owned()]);
+        settings.claims = ClaimNames { tenant: one("tenant"), user: one("sub"), ..ClaimNames::default() };
+        settings.leeway = self.seconds("leeway_s").unwrap_or(settings.leeway);
+        let age = self.seconds("max_age_s").or_else(|| self.seconds("ttl_s"));
+        settings.max_token_age = age.unwrap_or(settings.max_token_age);
+        Ok(settings)
     }
 
     fn keys(&self, platform: &Platform) -> Result<KeyMaterial, VectorError> {
@@ -220,10 +240,8 @@ impl Request {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| VectorError::Field("the request"))?;
             headers.append(name, HeaderValue::from_str(value).map_err(bad)?);
         }
-        if let Some(name) = platform.signature_header() {
-            if !headers.contains_key(name) {
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_str(token).map_err(bad)?);
-            }
+        if let Some(name) = platform.signature_header().filter(|name| !headers.contains_key(*name)) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(token).map_err(bad)?);
         }
         let target = self.url.clone().unwrap_or_else(|| format!("/?{}", self.query.as_deref().unwrap_or_default()));
         let url = if target.starts_with('/') { format!("https://app.example.test{target}") } else { target };

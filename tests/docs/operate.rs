@@ -6,10 +6,12 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::root;
-use crate::support::{Gateway, Issued, Setup, Token, Upstream, answer_with};
+use crate::support::{Gateway, Issued, Setup, Token, Upstream, answer_with, free_port};
 
 type Names = BTreeSet<String>;
 
@@ -109,7 +111,27 @@ fn busy_gateway() -> (String, String) {
     gateway.terminate();
     let secure = Setup::new(&upstream).tls(&Issued::self_signed("127.0.0.1")).start();
     let more = secure.admin("GET", "/metrics", &[], b"").text();
-    ([metrics, more].concat(), gateway.output())
+    ([metrics, more, metrics_of_a_host_with_keys(&upstream)].concat(), gateway.output())
+}
+
+/// What a gateway counted of a host whose keys it cannot fetch.
+fn metrics_of_a_host_with_keys(upstream: &Upstream) -> String {
+    let nobody = free_port();
+    let host = format!(
+        "\n[hosts.acme]\nplatform = \"generic-jwt\"\nalgorithms = [\"ES256\"]\njwks_url = \"http://{nobody}/keys\"\n\
+         audience = \"app\"\nissuer = \"acme\"\ntenants = [\"one\"]\nclaims = {{ tenant = \"team\" }}\nkind = \"client\"\n\
+         origins = [\"https://acme.example\"]\n"
+    );
+    let gateway = Setup::new(upstream).without_rules().and(&host).start();
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","kid":"a"}"#);
+    let body = format!(r#"{{"token":"{header}.e30.AA","host":"acme"}}"#);
+    let lines = ["Sec-Fetch-Site: same-origin", "Content-Type: application/json"];
+    let answer = gateway.send("POST", "/.vestibule/session", &lines, body.as_bytes());
+    assert_eq!(answer.status, 503, "{answer:?}\n{}", gateway.output());
+    let reason = "acme: the platform's keys cannot be fetched";
+    assert!(gateway.admin("GET", "/readyz", &[], b"").text().contains(reason), "{}", gateway.output());
+    assert!(page().contains(&reason.replace("acme", "NAME")));
+    gateway.admin("GET", "/metrics", &[], b"").text()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{Algorithm, KeyError, PublicKey};
 use crate::hosts::json;
 
 /// The largest set that is read. Those of large platforms have 20 KiB.
-pub const MAX_SET: usize = 64 * 1024;
+pub(super) const MAX_SET: usize = 64 * 1024;
 /// As many keys as are looked through for one token.
 const MAX_KEYS: usize = 100;
 
