@@ -21,6 +21,7 @@ pub mod assembly;
 mod claims;
 mod fetch;
 mod hosted;
+pub mod inspect;
 mod introspection;
 mod json;
 mod jwe;
