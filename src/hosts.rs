@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod carrier;
 mod claims;
 mod fetch;
 mod hosted;
@@ -51,7 +52,7 @@ pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use material::KeyMaterial;
 pub use platform::{
     About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
-    PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    Path, PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 
@@ -65,6 +66,11 @@ pub trait HostPlatform: Send + Sync {
 
     /// Where its tokens stand. The first is the usual one.
     fn carriers(&self) -> &[Carrier];
+
+    /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
+    fn opens_session(&self) -> bool {
+        true
+    }
 
     /// What its tokens hold for, beside a session.
     fn binding(&self) -> Binding {

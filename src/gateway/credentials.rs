@@ -72,7 +72,7 @@ fn place(carrier: &Carrier) -> Option<(HeaderName, Option<&str>, bool)> {
         Carrier::Header { comes: Comes::First, .. } => return None,
         Carrier::Header { name, scheme, comes } => (name.as_ref(), scheme.as_deref(), *comes == Comes::FromProxy),
         Carrier::Signature { name, .. } => (*name, None, false),
-        Carrier::Query(_) | Carrier::SignedQuery(_) | Carrier::Form(_) | Carrier::Script => return None,
+        Carrier::Query(_) | Carrier::SignedQuery { .. } | Carrier::Form(_) | Carrier::Script => return None,
     };
     // The configuration has seen that it is one.
     Some((HeaderName::from_bytes(name.as_bytes()).ok()?, scheme, ambient))

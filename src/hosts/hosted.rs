@@ -236,7 +236,7 @@ impl Hosted {
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
             Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
             Scheme::SealedCbc(form) => sealed_cbc::open(form, bytes, secrets)?,
-            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?.into(),
+            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?,
             Scheme::SignedPayload(form) => signed_payload::open(form, bytes, &self.keys)?.into(),
             Scheme::SignedQuery(form) => {
                 // Pairs can come in any order, and be encoded in several ways: one of the readings names them all.
@@ -332,6 +332,10 @@ impl HostPlatform for Hosted {
 
     fn carriers(&self) -> &[Carrier] {
         &self.settings.carriers
+    }
+
+    fn opens_session(&self) -> bool {
+        self.settings.platform.opens_session
     }
 
     fn binding(&self) -> Binding {

@@ -81,12 +81,7 @@ fn read<'a>(token: &'a str, algorithms: &[Algorithm]) -> Result<(&'a str, Parts)
 
 /// One of those that are allowed, in a header that asks for nothing else.
 fn algorithm(header: &Claims, allowed: &[Algorithm]) -> Result<Algorithm, Refusal> {
-    if FORBIDDEN.iter().any(|name| header.has(name)) {
-        return Err(Refusal::Malformed);
-    }
-    // A token of another type must not pass for this one (RFC 8725 §3.11).
-    let is_jwt = |typ: &str| ["jwt", "at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
-    if header.has("typ") && !header.text(&["typ"]).is_some_and(is_jwt) {
+    if !is_plain(header) {
         return Err(Refusal::Malformed);
     }
     let named = header.text(&["alg"]).ok_or(Refusal::Malformed)?;
@@ -99,6 +94,14 @@ pub(super) fn unproven(token: &[u8]) -> (Option<Map<String, Value>>, Option<Map<
     let mut parts = std::str::from_utf8(token).unwrap_or_default().split('.');
     let mut next = || Claims::parse(&decode(parts.next()?).ok()?).ok().map(Claims::into_members);
     (next(), next())
+}
+
+/// Whether a header asks for nothing but what the configuration says.
+pub(super) fn is_plain(header: &Claims) -> bool {
+    // A token of another type must not pass for this one (RFC 8725 §3.11).
+    let is_jwt = |typ: &str| ["jwt", "at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
+    let is_one = !header.has("typ") || header.text(&["typ"]).is_some_and(is_jwt);
+    is_one && !FORBIDDEN.iter().any(|name| header.has(name))
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, Refusal> {

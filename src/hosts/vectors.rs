@@ -240,10 +240,8 @@ impl Request {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| VectorError::Field("the request"))?;
             headers.append(name, HeaderValue::from_str(value).map_err(bad)?);
         }
-        if let Some(name) = platform.signature_header() {
-            if !headers.contains_key(name) {
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_str(token).map_err(bad)?);
-            }
+        if let Some(name) = platform.signature_header().filter(|name| !headers.contains_key(*name)) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(token).map_err(bad)?);
         }
         let target = self.url.clone().unwrap_or_else(|| format!("/?{}", self.query.as_deref().unwrap_or_default()));
         let url = if target.starts_with('/') { format!("https://app.example.test{target}") } else { target };

@@ -105,7 +105,7 @@ impl SourceArgs {
         };
         Ok(match found.clone() {
             HostSettings::Assembly(host) => Source::Assembly(host.api_key),
-            HostSettings::Hosted(host) => Source::Hosted(Box::new(host)),
+            HostSettings::Hosted(host) => Source::Hosted(host),
         })
     }
 

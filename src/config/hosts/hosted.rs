@@ -47,7 +47,7 @@ pub(super) fn read(
         keys: keys?,
         algorithms: algorithms?,
         audience,
-        issuer: issuer?,
+        issuer: issuer.ok()?,
         deployments: deployments?,
         tenants: tenants?,
         claims: claims?,
@@ -100,12 +100,12 @@ fn audience(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>)
     missing(table, "audience", &format!("write audience = \"…\": the {called}"), reader)
 }
 
-fn issuer(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Option<String>> {
+fn issuer(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Option<String>, ()> {
     match platform.issuer {
-        Issuer::Asked => table.required("issuer", "\"…\": what `iss` says", reader, text).map(Some),
+        Issuer::Asked => table.required("issuer", "\"…\": what `iss` says", reader, text).map(Some).ok_or(()),
         // A host of one's own may name itself, and is then held to it.
-        Issuer::Anybody if platform.tenant == Field::Asked => Some(table.optional("issuer", reader, text)),
-        _ => Some(None),
+        Issuer::Anybody if platform.tenant == Field::Asked => Ok(table.optional("issuer", reader, text)),
+        _ => Ok(None),
     }
 }
 
