@@ -35,7 +35,6 @@ pub(super) fn open(token: &[u8], secrets: &[Secret]) -> Result<Claims, Refusal> 
 }
 
 /// Makes a token as a host would, of JSON text. `None` where the secret is no key.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
 pub(super) fn mint(json: &[u8], secret: &Secret) -> Option<String> {
     let header = BASE64_URL_SAFE_NO_PAD.encode(br#"{"alg":"dir","enc":"A256GCM"}"#);
     let (iv, mut ciphertext) = seal(&prepared(secret.expose())?, header.as_bytes(), json);

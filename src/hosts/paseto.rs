@@ -63,7 +63,6 @@ pub(super) fn open(purpose: Purpose, token: &[u8], keys: &KeyMaterial) -> Result
 }
 
 /// Makes a `v4.local` as a host would, of JSON text. `None` where the secret is no key.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
 pub(super) fn mint_local(json: &[u8], footer: &[u8], secret: &Secret) -> Option<String> {
     let mut nonce = [0; NONCE];
     SystemRandom::new().fill(&mut nonce).expect("the operating system gives random bytes, or nothing here is safe");
@@ -71,7 +70,6 @@ pub(super) fn mint_local(json: &[u8], footer: &[u8], secret: &Secret) -> Option<
 }
 
 /// Makes a `v4.public` as a host would, of JSON text.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
 pub(super) fn mint_public(json: &[u8], footer: &[u8], key: &Ed25519KeyPair) -> String {
     let header = header(Purpose::Public);
     let signature = key.sign(&encoded(&[header.as_bytes(), json, footer, b""]));
