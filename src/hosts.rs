@@ -29,6 +29,7 @@ mod jwks;
 mod jwt;
 mod keys;
 mod material;
+pub mod mint;
 mod paseto;
 mod platform;
 pub mod platforms;
@@ -50,7 +51,7 @@ pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use material::KeyMaterial;
 pub use platform::{
     About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
-    PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    Path, PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 
@@ -68,11 +69,6 @@ pub trait HostPlatform: Send + Sync {
     /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
     fn opens_session(&self) -> bool {
         true
-    }
-
-    /// Whether its tokens are bound to a request, which [`Presented::call`] then has to hold.
-    fn reads_call(&self) -> bool {
-        false
     }
 
     /// What its tokens hold for, beside a session.
