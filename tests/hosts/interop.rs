@@ -1,5 +1,5 @@
-//! The platforms' own packages on the other side: what they say of the vectors, what we say of the tokens that they make, and
-//! what they say of ours. `tests/interop/` has their half.
+//! The platforms' own packages on the other side: what they say of the vectors, what we say of the tokens that they
+//! make, and what they say of ours. `tests/interop/` has their half.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -40,8 +40,8 @@ const NOT_MADE: [(&str, &str); 8] = [
 const COMPARED: usize = 437;
 const MINTED: usize = 824;
 
-/// Where a platform's package accepts what we refuse, except for tokens without a person or workspace. Libraries that know no
-/// platform are left out: they do what their caller says.
+/// Where a platform's package accepts what we refuse, except for tokens without a person or workspace. Libraries that
+/// know no platform are left out: they do what their caller says.
 const LAXER: [(&str, &[&str]); 16] = [
     ("@canva/app-middleware", &["canva without-end"]),
     ("@contentful/node-apps-toolkit", &["contentful ahead"]),
