@@ -1,5 +1,5 @@
 // Prints vector lines with tokens that the packages for Node made just now: good ones, and each spoilt in many ways.
-import { createCipheriv, createHmac, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createCipheriv, createHmac, randomBytes, sign } from 'node:crypto';
 import connect from '@atlassian/atlassian-jwt';
 import { signRequest } from '@contentful/node-apps-toolkit';
 import hubspot from '@hubspot/api-client/lib/src/utils/signature.js';
@@ -12,23 +12,7 @@ import jsonwebtoken from 'jsonwebtoken';
 import { encrypt, sign as signPaseto } from 'paseto-ts/v4';
 import Stripe from 'stripe';
 import { lines } from './cases.mjs';
-
-const KID = 'interop-key';
-
-const pairs = (kind, options) => [generateKeyPairSync(kind, options), generateKeyPairSync(kind, options)];
-const asymmetric = {
-  RS256: pairs('rsa', { modulusLength: 2048 }),
-  ES256: pairs('ec', { namedCurve: 'P-256' }),
-  EdDSA: pairs('ed25519'),
-};
-const jwk = ({ publicKey }) => publicKey.export({ format: 'jwk' });
-const rawHex = (pair) => Buffer.from(jwk(pair).x, 'base64url').toString('hex');
-const shown = {
-  jwks: (pair, alg) => ({ jwks: { keys: [{ ...jwk(pair), kid: KID, alg, use: 'sig' }] } }),
-  jwk: (pair) => ({ public_jwk: jwk(pair) }),
-  pem: ({ publicKey }) => ({ public_key: publicKey.export({ format: 'pem', type: 'spki' }) }),
-  ed25519: (pair) => ({ public_key: rawHex(pair) }),
-};
+import { asymmetric, KID, shown } from './pairs.mjs';
 
 // The key that a line shows, the one that goes with it, and another of the same kind.
 const keysOf = ({ key, secret }, algorithm, name) => {
