@@ -213,6 +213,8 @@ fn a_token_without_its_call_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn nothing_but_what_was_signed_opens(
         token in "[ -~]{0,160}",
