@@ -39,7 +39,7 @@ mod respond;
 mod route;
 mod streams;
 
-use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
+use self::authenticate::{Asking, CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
 use self::enrich::Outbound;
 use self::form::{Arrival, Posted};
@@ -196,8 +196,8 @@ impl Gateway {
             Access::Public => None,
             Access::Authenticated | Access::Require(_) => {
                 let credential = self.credentials.find(&head, !found.route.ignore_host_token)?;
-                let (upgrades, peer) = (upgrade.is_some(), &exchange.peer);
-                Some(self.authenticate(&head, credential, &selector, upgrades, &mut upload, peer).await?)
+                let asking = Asking { head: &head, peer: &exchange.peer, upgrades: upgrade.is_some() };
+                Some(self.authenticate(&asking, credential, &selector, &mut upload).await?)
             }
         };
         if let Some(caller) = &caller {

@@ -22,6 +22,7 @@ mod carrier;
 mod claims;
 mod fetch;
 mod hosted;
+pub mod inspect;
 mod introspection;
 mod json;
 mod jwe;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
-use super::authenticate::{Caller, Selector, check_origin};
+use super::authenticate::{Asking, Caller, Selector, check_origin};
 use super::body::{Body, Upload};
 use super::bootstrap::principals;
 use super::forward::upload_rejection;
@@ -97,7 +97,8 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
         let credential = self.credentials.find(head, true)?;
-        let caller = self.authenticate(head, credential, selector, false, &mut upload, &exchange.peer).await?;
+        let asking = Asking { head, peer: &exchange.peer, upgrades: false };
+        let caller = self.authenticate(&asking, credential, selector, &mut upload).await?;
         self.describe(&caller, exchange).await
     }
 
@@ -160,7 +161,8 @@ impl Gateway {
         let done = || own(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", String::new());
         if let Some(credential) = self.credentials.find(head, true)? {
             exchange.event = "logout";
-            let caller = self.prove_caller(&credential, head, false, &mut upload, &exchange.peer).await?;
+            let asking = Asking { head, peer: &exchange.peer, upgrades: false };
+            let caller = self.prove_caller(&credential, &asking, &mut upload).await?;
             exchange.identify(&caller.session);
             self.sessions.revoke(&caller.session);
             return Ok(done());

@@ -13,7 +13,7 @@ use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
 use super::credentials::Credentials;
 use super::each::Proven;
-use super::enrich::Enrich;
+use super::enrich::{Enrich, OfHosts};
 use super::entrances::Entrances;
 use super::forward::{Pool, Requests, Upstream};
 use super::limiter::FailureLimiter;
@@ -151,17 +151,12 @@ impl Snapshot {
         let entrances = Entrances::new(&hosts);
         let credentials = Credentials::new(&hosts);
         let named = credentials.parameters().chain([TICKET_PARAMETER]).map(|name| Carrier::Query(name.into()));
-        let secrets = entrances.parameters().cloned().chain(named).collect();
-        let of_hosts = hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect();
-        let enrich = Enrich::new(
-            settings.headers,
-            settings.profile,
-            prefix,
-            &public,
-            secrets,
-            of_hosts,
-            Arc::clone(&assertions),
-        );
+        let of_hosts = OfHosts {
+            parameters: entrances.parameters().cloned().chain(named).collect(),
+            headers: hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect(),
+        };
+        let (names, profile) = (settings.headers, settings.profile);
+        let enrich = Enrich::new(names, profile, prefix, &public, of_hosts, Arc::clone(&assertions));
         let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
         Self {
             generation,

@@ -105,6 +105,7 @@ pub struct Hosted {
 }
 
 /// A token as it was recognised.
+#[derive(Clone, Copy)]
 struct Sight {
     mark: [u8; 32],
     first_seen: Timestamp,
@@ -226,7 +227,7 @@ impl Hosted {
         Ok(self.proof(identity, presented, Sight { mark, first_seen, ends }))
     }
 
-    async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
+    pub(super) async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
         let (bytes, secrets) = (token.expose(), self.settings.secrets());
         let opened = match self.settings.platform.scheme {
             Scheme::Jwt(_) => {
