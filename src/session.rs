@@ -169,8 +169,7 @@ impl Sessions {
         let idle_end = (self.clock.now() + self.idle).min(absolute_end);
         let ancestors = ancestors.into_iter().take(record::MAX_ANCESTORS).collect();
         let host_role = host_role.map(|role| if role.len() > record::MAX_ROLE { String::new() } else { role });
-        let (id, context, mark) = (SessionId(id), self.context(&principal), self.sealer.mark());
-        let is_lent = false;
+        let (id, context, mark, is_lent) = (SessionId(id), self.context(&principal), self.sealer.mark(), false);
         Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, mark, is_lent }
     }
 
@@ -189,8 +188,7 @@ impl Sessions {
         let digest = digest::digest(&digest::SHA256, &name);
         let id = SessionId(*digest.as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes"));
         let (context, mark) = (self.context(&principal), self.sealer.mark());
-        let (idle_end, absolute_end, ancestors, host_role) = (end, end, Vec::new(), None);
-        let is_lent = true;
+        let (idle_end, absolute_end, ancestors, host_role, is_lent) = (end, end, Vec::new(), None, true);
         Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, mark, is_lent }
     }
 
