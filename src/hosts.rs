@@ -41,7 +41,7 @@ mod rules;
 mod sealed_cbc;
 mod sealed_gcm;
 mod shared_secret;
-mod signed_headers;
+mod signed_head;
 mod signed_payload;
 mod signed_query;
 mod signed_request;
@@ -81,6 +81,11 @@ pub trait HostPlatform: Send + Sync {
     /// Headers that only the platform may set, in lower case: those of its carriers, and more where it has more.
     fn headers(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// Refuses a call that is out of time, before its body is read. Most hosts have nothing to look at.
+    fn glance(&self, _token: &Secret, _call: &Call) -> Result<(), HostError> {
+        Ok(())
     }
 
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
@@ -227,7 +232,7 @@ pub enum StartError {
 }
 
 /// Counts what became of a token.
-fn count(host: &HostName, proof: &Result<Proof, HostError>) {
+fn count<T>(host: &HostName, proof: &Result<T, HostError>) {
     let result = match proof {
         Ok(_) => "accepted",
         Err(HostError::Refused | HostError::Expired) => "refused",

@@ -222,3 +222,11 @@ fn where_a_package_accepts_what_we_refuse_is_known() {
     let known = LAXER.map(|(package, what)| (package, what.iter().map(|what| (*what).to_owned()).collect()));
     assert_eq!(found, BTreeMap::from(known));
 }
+
+#[test]
+fn tokens_of_the_packages_are_decided_as_they_should_be() {
+    made();
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    let said = output_of(verify.args(["hosts", "verify"]).arg(in_file(&MADE).path()));
+    assert_eq!(said, format!("{MINTED} passed, 0 failed\n"));
+}

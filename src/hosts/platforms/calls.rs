@@ -32,6 +32,7 @@ const CONTENTFUL: &[&str] = &[
     "x-contentful-space-id",
     "x-contentful-environment-id",
     "x-contentful-app-id",
+    "x-contentful-crn",
 ];
 const DISCORD_TIME: &[&str] = &["x-signature-timestamp"];
 const SHOP: Path = &["shop"];
