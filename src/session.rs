@@ -153,8 +153,7 @@ impl Sessions {
     }
 
     /// A new session with a new id. Its absolute end counts from the first sight of its token, so that a token which is
-    /// presented again does not prolong it. `host_role` goes along in it, so that it is known after a restart and on other
-    /// replicas; one that is too long to be sealed counts as none from the beginning.
+    /// presented again does not prolong it. A `host_role` goes along in it; one that is too long counts as none at once.
     pub fn begin(
         &self,
         principal: Principal,
@@ -187,18 +186,18 @@ impl Sessions {
         let name = [b"vestibule token v1\0", principal.host().as_str().as_bytes(), b"\0", mark].concat();
         let digest = digest::digest(&digest::SHA256, &name);
         let id = SessionId(*digest.as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes"));
-        let (context, mark) = (self.context(&principal), self.sealer.mark());
-        let (idle_end, absolute_end, ancestors, host_role, is_lent) = (end, end, Vec::new(), None, true);
-        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, mark, is_lent }
+        let begun = self.begin(principal, confirmed_at, confirmed_at, Vec::new(), None);
+        Session { id, idle_end: end, absolute_end: end, is_lent: true, ..begun }
     }
 
     /// Whether a session that was lent has neither reached its end nor been ended.
     pub fn check(&self, session: &Session) -> Result<(), SessionError> {
         let now = self.clock.now();
-        if now >= session.absolute_end {
-            return Err(SessionError::Expired);
+        match now >= session.absolute_end {
+            true => Err(SessionError::Expired),
+            false if self.has_ended(&session.id, now) => Err(SessionError::Revoked),
+            false => Ok(()),
         }
-        if self.has_ended(&session.id, now) { Err(SessionError::Revoked) } else { Ok(()) }
     }
 
     /// The context of a principal: the same on every replica and for every key.
