@@ -46,6 +46,7 @@ mod signed_payload;
 mod signed_query;
 mod signed_request;
 pub mod vectors;
+mod written;
 
 pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};

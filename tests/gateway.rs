@@ -1,6 +1,8 @@
 //! The path of a request, from outside.
 
 mod answers;
+mod bootstrap;
+mod credentials;
 pub(crate) mod forward;
 mod framing;
 mod hangs;

@@ -20,6 +20,7 @@ mod pattern;
 mod target;
 
 pub use pattern::{PathPattern, PatternError};
+pub(super) use target::decode_query;
 pub use target::{Target, TargetError};
 
 /// The methods that are known; any other is refused before a route is looked for.

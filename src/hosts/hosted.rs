@@ -11,7 +11,7 @@ use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::material::{KeyMaterial, Keys, macs};
-use super::platform::{App, Binding, Carrier, Life, Once, Platform, Scheme};
+use super::platform::{App, Binding, Carrier, Life, Once, Platform, QueryForm, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
@@ -105,6 +105,7 @@ pub struct Hosted {
 }
 
 /// A token as it was recognised.
+#[derive(Clone, Copy)]
 struct Sight {
     mark: [u8; 32],
     first_seen: Timestamp,
@@ -246,6 +247,8 @@ impl Hosted {
             }
             Scheme::SignedRequest(form) => {
                 let call = presented.call.as_deref().ok_or(Refusal::Malformed)?;
+                let carriers = self.settings.platform.carriers.iter().chain(&self.settings.carriers);
+                signed_request::check_headers(call, carriers)?;
                 signed_request::open(form, bytes, call, &self.keys)?
             }
             Scheme::SharedSecret => shared_secret::open(bytes, secrets)?.into(),
@@ -425,6 +428,7 @@ fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Re
     Ok(match &settings.keys {
         KeyMaterial::Secrets(secrets) => match (settings.platform.scheme, &secrets[..]) {
             (Scheme::Introspection(url), [secret, ..]) => asked(url, secret)?,
+            (Scheme::SignedQuery(QueryForm::TelegramMac), _) => Keys::Secrets(signed_query::bot_keys(secrets)),
             _ => Keys::Secrets(macs(secrets)),
         },
         KeyMaterial::OfTenants(tenants) => {

@@ -1,4 +1,4 @@
-//! The scheme of hosts that seal a JWE: compact serialization (RFC 7516 §7.1), `dir` (RFC 7518 §4.5) with `A256GCM` (§5.3).
+//! The scheme of hosts that seal a JWE: compact serialization (RFC 7516 §7.1), `dir` with `A256GCM` (RFC 7518 §4.5, §5.3).
 //!
 //! Both algorithms are fixed: a header only has to name them (RFC 8725 §3.1). The key is the configuration's, so the
 //! part for an encrypted key is empty (RFC 7516 §5.2), and nothing in the header may bring another key or compress.

@@ -1,8 +1,9 @@
-//! The scheme of hosts that make PASETOs of version 4 (PASETO specification, "Protocol Version 4"): `v4.local` is sealed with
-//! XChaCha20 and a tag of keyed BLAKE2b, `v4.public` is signed with Ed25519.
+//! The scheme of hosts that make PASETOs of version 4 (PASETO specification, "Protocol Version 4"): `v4.local` is sealed
+//! with `XChaCha20` and a tag of keyed `BLAKE2b`, `v4.public` is signed with Ed25519.
 //!
 //! Version and purpose are configured, and a key has one purpose: a secret never verifies, a public key never opens. A
-//! footer is authentic like the rest and is not read: a `kid` or `wpk` in it chooses no key. There is no implicit assertion.
+//! footer is authentic like the rest and is not read: a `kid` or `wpk` in it chooses no key. There is no implicit
+//! assertion.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

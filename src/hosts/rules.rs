@@ -55,6 +55,7 @@ impl Checked<'_> {
         let (leeway, age) = (self.settings.leeway, self.settings.max_token_age);
         match self.settings.platform.life {
             Life::Stated(unit) => Some(time(self.claims.at(&["exp"])?, unit)? + leeway),
+            Life::Between { end, unit, .. } => Some(time(self.claims.at(end)?, unit)? + leeway),
             Life::Issued { at, unit, .. } => Some(time(self.claims.at(at)?, unit)? + age),
             Life::SignedAt(_) => Some(self.signed_at? + age),
             Life::FirstSeen(_) | Life::Never => None,
@@ -65,6 +66,14 @@ impl Checked<'_> {
         let age = self.settings.max_token_age;
         match self.settings.platform.life {
             Life::Stated(unit) => self.check_stated(unit),
+            Life::Between { begin, end, unit } => {
+                let moment = |path: Path| {
+                    let stated = self.claims.at(path).ok_or(Refusal::MissingClaim)?;
+                    time(stated, unit).ok_or(Refusal::Malformed)
+                };
+                let (begin, end) = (moment(begin)?, moment(end)?);
+                if self.now >= end + self.settings.leeway { Err(Refusal::Expired) } else { self.check_begun(begin) }
+            }
             Life::Issued { at, unit, .. } => {
                 let stated = self.claims.at(at).ok_or(Refusal::MissingClaim)?;
                 self.check_age(time(stated, unit).ok_or(Refusal::Malformed)?, age)
@@ -90,13 +99,12 @@ impl Checked<'_> {
     }
 
     fn check_age(&self, made: Timestamp, age: Duration) -> Result<(), Refusal> {
-        if made > self.now + AHEAD {
-            Err(Refusal::NotYetValid)
-        } else if self.now.since(made) > age {
-            Err(Refusal::Expired)
-        } else {
-            Ok(())
-        }
+        self.check_begun(made)?;
+        if self.now.since(made) > age { Err(Refusal::Expired) } else { Ok(()) }
+    }
+
+    fn check_begun(&self, made: Timestamp) -> Result<(), Refusal> {
+        if made > self.now + AHEAD { Err(Refusal::NotYetValid) } else { Ok(()) }
     }
 
     fn check_issuer(&self) -> Result<(), Refusal> {
@@ -276,7 +284,8 @@ impl Checked<'_> {
     }
 }
 
-fn is_shop(name: &str) -> bool {
+/// Whether it is the domain of a shop at Shopify.
+pub(super) fn is_shop(name: &str) -> bool {
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     SHOPS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|shop| !shop.is_empty() && shop.bytes().all(label)))
 }

@@ -214,6 +214,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "A payload names a store and no person: everybody at the store is the same caller, of kind `service`.",
                 "The format has no MAC and no end.",
+                "Whoever has a payload of one store can turn it into one of another: serve stores that trust each other.",
             ],
             unverified: &["Which pages frame an app: write `origins` if yours are others."],
             ..ABOUT
