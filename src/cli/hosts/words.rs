@@ -24,7 +24,7 @@ pub(super) fn carrier(carrier: &Carrier) -> String {
             format!("header `{name}{scheme}` {}", when(*comes))
         }
         Carrier::Script => "the page's JavaScript".to_owned(),
-        Carrier::Signature { name, .. } => format!("header `{name}` with each call of its servers"),
+        Carrier::Signature { name, .. } => format!("header `{name}`, which signs the request"),
     }
 }
 
@@ -119,7 +119,7 @@ fn named(path: &[&str]) -> String {
 /// How long a token counts.
 pub(super) fn life(platform: &Platform) -> String {
     let life = match platform.life {
-        Life::Stated(_) => "until the end that it states".to_owned(),
+        Life::Stated(_) | Life::Between { .. } => "until the end that it states".to_owned(),
         Life::Issued { at, age, .. } => format!("{} from {}", span(age), named(at)),
         Life::SignedAt(age) => format!("{} from the time that is signed", span(age)),
         Life::FirstSeen(age) => format!("{} from its first sight", span(age)),
