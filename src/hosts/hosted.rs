@@ -247,8 +247,7 @@ impl Hosted {
             }
             Scheme::SignedRequest(form) => {
                 let call = presented.call.as_deref().ok_or(Refusal::Malformed)?;
-                let carriers = self.settings.platform.carriers.iter().chain(&self.settings.carriers);
-                signed_request::check_headers(call, carriers)?;
+                signed_request::check_headers(call, &self.settings.carriers)?;
                 signed_request::open(form, bytes, call, &self.keys)?
             }
             Scheme::SharedSecret => shared_secret::open(bytes, secrets)?.into(),

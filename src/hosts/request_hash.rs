@@ -15,36 +15,43 @@ const UNRESERVED: &[u8] = b"-._~";
 /// A query: names and all of their values.
 type Parameters = Vec<(String, Vec<String>)>;
 
-/// Whether the hash is that of the request which the token came with.
-pub(super) fn fits(hash: &str, presented: &Presented) -> bool {
+/// Whether the hash is that of the request which the token came with. `base` is the app's address at the platform, if it is
+/// known: its path is no part of what is hashed. Costs two sorted copies of the query at most.
+pub(super) fn fits(hash: &str, presented: &Presented, base: Option<&str>) -> bool {
     if hash == CONTEXT {
         // A page that could be opened with it would be open to whoever once saw it in a script's request. An exchange is one.
         return presented.manner != Manner::Navigation;
     }
-    presented.call.as_deref().is_some_and(|call| is_of(hash, call))
+    presented.call.as_deref().is_some_and(|call| is_of(hash, call, base))
 }
 
-/// Whether it is the hash of this request. Libraries sort names before they are encoded, or after; either way it is one
-/// request's hash, and no other's.
-fn is_of(hash: &str, call: &Call) -> bool {
+/// Libraries sort names before they are encoded, or after. Either way it is one request's hash, and no other's.
+fn is_of(hash: &str, call: &Call, base: Option<&str>) -> bool {
     let (path, search) = call.path_and_query();
     let Some(mut parameters) = parameters(search) else { return false };
-    if hash_of(call, path, &parameters) == hash {
+    if hash_of(call, below(path, base), &parameters) == hash {
         return true;
     }
     parameters.sort_by_cached_key(|(name, _)| encode(name));
-    hash_of(call, path, &parameters) == hash
+    hash_of(call, below(path, base), &parameters) == hash
 }
 
 /// The hash of a request; `None` if its query has no reading.
-pub(super) fn of(call: &Call) -> Option<String> {
+pub(super) fn of(call: &Call, base: Option<&str>) -> Option<String> {
     let (path, search) = call.path_and_query();
-    Some(hash_of(call, path, &parameters(search)?))
+    Some(hash_of(call, below(path, base), &parameters(search)?))
 }
 
 fn hash_of(call: &Call, path: &str, parameters: &Parameters) -> String {
     let canonical = format!("{}&{}&{}", call.method, canonical_path(path), canonical_query(parameters));
     faster_hex::hex_string(&super::sha256(canonical.as_bytes()))
+}
+
+/// The path below that of the app's address.
+fn below<'a>(path: &'a str, base: Option<&str>) -> &'a str {
+    let base = base.map_or("", |base| base.split_once("://").map_or(base, |(_, rest)| rest));
+    let base = base.find('/').map_or("", |start| base[start..].trim_end_matches('/'));
+    path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path)
 }
 
 fn canonical_path(path: &str) -> String {

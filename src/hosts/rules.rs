@@ -168,7 +168,10 @@ impl Checked<'_> {
                 let deployment = text(path)?;
                 or(self.settings.deployments.iter().any(|known| known == deployment), Refusal::WrongTenant)
             }
-            Rule::RequestHash(path) => or(request_hash::fits(text(path)?, presented), Refusal::RequestBinding),
+            Rule::RequestHash(path) => {
+                let base = self.settings.audience.as_deref();
+                or(request_hash::fits(text(path)?, presented, base), Refusal::RequestBinding)
+            }
             Rule::Nonce(path) => {
                 let nonce = text(path)?;
                 or(presented.nonce.as_deref().is_some_and(|ours| ours == nonce), Refusal::Replay)

@@ -49,14 +49,14 @@ pub(super) fn open(form: RequestForm, signature: &[u8], call: &Call, keys: &Keys
 }
 
 /// Refuses a call in which a header of the signature stands twice: one of us would read the first, another the last.
-pub(super) fn check_headers<'a>(call: &Call, carriers: impl IntoIterator<Item = &'a Carrier>) -> Result<(), Refusal> {
+pub(super) fn check_headers(call: &Call, carriers: &[Carrier]) -> Result<(), Refusal> {
     let repeated = |name: &str| call.headers.get_all(name).iter().nth(1).is_some();
     let is_repeated = |carrier: &Carrier| match carrier {
         Carrier::Header { name, .. } => repeated(name),
         Carrier::Signature { name, beside } => repeated(name) || beside.iter().any(|name| repeated(name)),
         Carrier::Query(_) | Carrier::SignedQuery { .. } | Carrier::Form(_) | Carrier::Script => false,
     };
-    if carriers.into_iter().any(is_repeated) { Err(Refusal::Malformed) } else { Ok(()) }
+    if carriers.iter().any(is_repeated) { Err(Refusal::Malformed) } else { Ok(()) }
 }
 
 /// The one value of a header, of visible ASCII.

@@ -104,7 +104,8 @@ impl Making<'_> {
                     self.put(path, self.settings.deployments.first().cloned().unwrap_or_default());
                 }
                 Rule::RequestHash(path) => {
-                    let hash = self.wish.call.as_ref().and_then(request_hash::of);
+                    let base = self.settings.audience.as_deref();
+                    let hash = self.wish.call.as_ref().and_then(|call| request_hash::of(call, base));
                     self.put(path, hash.unwrap_or_else(|| request_hash::CONTEXT.to_owned()));
                 }
                 Rule::Nonce(path) => self.put(path, random()),

@@ -65,6 +65,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "Each site sends its `sharedSecret` once, in the `installed` call; the tenant is its `clientKey`.",
             notes: &[
                 "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
+                "If the `baseUrl` of the app's descriptor has a path, write it as `audience`: that path is not in `qsh`.",
             ],
             ..ABOUT
         },
