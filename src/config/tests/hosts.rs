@@ -102,7 +102,7 @@ fn the_address_of_an_atlassian_app_may_be_written_and_need_not_be() {
     assert_eq!(hosted(rest).audience, None);
     let address = "https://app.example.com/jira";
     assert_eq!(hosted(&format!("{rest}audience = \"{address}\"")).audience.as_deref(), Some(address));
-    assert_eq!(problems(&format!("{rest}audience = 1")).len(), 1);
+    assert!(problems(&format!("{rest}audience = 1")).iter().any(|problem| problem.starts_with("audience: ")));
 }
 
 const PORTAL: &str = "platform = \"generic-jwt\"\naudience = \"a\"\nissuer = \"i\"\nkind = \"client\"\ntenants = [\"acme\"]\norigins = [\"https://p.example\"]\n";
