@@ -3,4 +3,6 @@
 mod corpora;
 mod interop;
 mod sdk;
+mod tokens;
 mod vectors;
+mod verify;
