@@ -103,6 +103,11 @@ pub trait HostPlatform: Send + Sync {
     /// What is known of a proven person without asking anybody; `None` when it is time to [`HostPlatform::confirm`].
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed>;
 
+    /// Whether it can say again what it said of a person. If not, their rank is what the token of their session said.
+    fn knows_people(&self) -> bool {
+        true
+    }
+
     /// Asks the host again whether a proven person is still who they were. Goes on through an outage as long as the
     /// host's grace lasts, with the old time in the answer.
     fn confirm<'a>(

@@ -56,6 +56,7 @@ issuer = "https://portal.example.com"
 algorithms = ["HS256"]
 kind = "client"
 claims.tenant = "org_id"
+origins = ["https://portal.example.com"]
 [hosts.lms]
 platform = "lti13"
 tenants = ["https://lms.example.com|client-1|1"]
@@ -63,6 +64,7 @@ jwks_url = "https://lms.example.com/jwks"
 audience = "client-1"
 issuer = "https://lms.example.com"
 deployments = ["1"]
+origins = ["https://lms.example.com"]
 [hosts.jira]
 platform = "atlassian-connect"
 tenants = ["site-1"]

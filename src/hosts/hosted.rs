@@ -374,6 +374,10 @@ impl HostPlatform for Hosted {
         served.then(|| Confirmed { standing: self.standing(principal), at: confirmed_at })
     }
 
+    fn knows_people(&self) -> bool {
+        false
+    }
+
     fn confirm<'a>(
         &'a self,
         principal: &'a Principal,

@@ -91,7 +91,6 @@ fn members(call: &Call) -> Claims {
     Claims::parse(&call.body).unwrap_or_default()
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "calls are signed by tests"))]
 pub(super) mod mint;
 
 #[cfg(test)]
