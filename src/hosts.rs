@@ -27,6 +27,7 @@ mod jwe;
 mod jwks;
 mod jwt;
 mod keys;
+mod login;
 mod material;
 mod paseto;
 mod platform;
@@ -45,6 +46,7 @@ pub mod vectors;
 
 pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
+pub use login::{Login, LoginRequest};
 pub use material::KeyMaterial;
 pub use platform::{
     About, App, Audience, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once, PayloadForm,
@@ -62,6 +64,11 @@ pub trait HostPlatform: Send + Sync {
 
     /// Where its tokens stand. The first is the usual one.
     fn carriers(&self) -> &[Carrier];
+
+    /// How people sign in there, for platforms whose tokens are the answer to a login that we begin.
+    fn login(&self) -> Option<Login<'_>> {
+        None
+    }
 
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
     fn allows_origin(&self, origin: &Origin) -> bool;
@@ -173,6 +180,8 @@ pub struct Proof {
     pub ancestors: Vec<Origin>,
     /// When the token itself is over, if it says so.
     pub ends: Option<Timestamp>,
+    /// The page of ours that the token says is wanted. As the platform wrote it, whatever that is.
+    pub target: Option<String>,
 }
 
 /// Why no identity came of it. Carries no detail on purpose: every refused token must look the same from outside.

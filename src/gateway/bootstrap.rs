@@ -142,15 +142,21 @@ async fn first_proof(
     Err(refusal)
 }
 
-fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
+/// To the page that was wanted, where the session's cookie goes along.
+pub(super) fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
     let mut location = target.to_path_and_query();
     if live.iter().any(|other| other.principal() != session.principal()) {
         // Without a selector the landing page could not tell which of the sessions it belongs to.
         let separator = if target.query().is_some() { '&' } else { '?' };
         location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", session.context().as_str());
     }
+    moved(&location)
+}
+
+/// 303: what is there is got anew, without the body of this request (RFC 9110 §15.4.4).
+pub(super) fn moved(location: &str) -> Response<Body> {
     let mut answer = own(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", String::new());
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    if let Ok(location) = HeaderValue::from_str(location) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
     answer
@@ -171,6 +177,7 @@ pub(super) fn principals(live: &[Session]) -> Vec<Principal> {
     live.iter().map(|session| session.principal().clone()).collect()
 }
 
-fn referring_origin(headers: &HeaderMap) -> Option<Origin> {
+/// The origin of the page that a request comes from, as far as the browser says.
+pub(super) fn referring_origin(headers: &HeaderMap) -> Option<Origin> {
     Origin::of_url(headers.get(header::REFERER)?.to_str().ok()?).ok()
 }

@@ -22,7 +22,7 @@ use crate::session::{ContextId, Session};
 const MAX_BODY: usize = 16 * 1024;
 
 /// One of our own paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// `session`: who am I; exchange a token.
     Session,
@@ -30,6 +30,10 @@ pub(super) enum Endpoint {
     Logout,
     /// `jwks.json`.
     Jwks,
+    /// `login/{host}`: a page of the host's platform asks for a login.
+    Login(HostName),
+    /// `callback`: the platform answers it.
+    Callback,
 }
 
 /// The body of `POST /.vestibule/session`.
@@ -41,22 +45,26 @@ struct TokenExchange {
 }
 
 impl Endpoint {
-    /// The endpoint of a path below `/.vestibule/`.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        match name {
-            "session" => Some(Self::Session),
-            "logout" => Some(Self::Logout),
-            "jwks.json" => Some(Self::Jwks),
+    /// The endpoint of a path, in segments, below `/.vestibule/`.
+    pub(super) fn of(names: &[&str]) -> Option<Self> {
+        match names {
+            ["session"] => Some(Self::Session),
+            ["logout"] => Some(Self::Logout),
+            ["jwks.json"] => Some(Self::Jwks),
+            ["login", host] => HostName::new(host).ok().map(Self::Login),
+            ["callback"] => Some(Self::Callback),
             _ => None,
         }
     }
 
     /// The name for logs and metrics.
-    pub(super) const fn route(self) -> &'static str {
+    pub(super) const fn route(&self) -> &'static str {
         match self {
             Self::Session => "/.vestibule/session",
             Self::Logout => "/.vestibule/logout",
             Self::Jwks => "/.vestibule/jwks.json",
+            Self::Login(_) => "/.vestibule/login/{host}",
+            Self::Callback => "/.vestibule/callback",
         }
     }
 }
@@ -71,11 +79,15 @@ impl Gateway {
         upload: Upload,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
-        match (endpoint, &head.method) {
+        match (&endpoint, &head.method) {
             (Endpoint::Jwks, &Method::GET | &Method::HEAD) => Ok(self.jwks()),
             (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, exchange).await,
             (Endpoint::Session, &Method::POST) => self.exchange_token(head, selector, upload, exchange).await,
             (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, exchange),
+            (Endpoint::Login(host), &Method::GET | &Method::POST) => {
+                self.begin_login(host, head, upload, exchange).await
+            }
+            (Endpoint::Callback, &Method::POST) => self.end_login(head, upload, exchange).await,
             _ => Err(Rejection::MethodNotAllowed),
         }
     }
@@ -108,7 +120,7 @@ impl Gateway {
         exchange.event = "exchange";
         // Ended, or one of several: the selector, if there is one, still says which context the token must be of.
         let current = self.session(&head.headers, selector).ok();
-        let asked: TokenExchange = serde_json::from_slice(&collect(upload).await?)
+        let asked: TokenExchange = serde_json::from_slice(&collect(upload, MAX_BODY).await?)
             .map_err(|_| Rejection::MalformedRequest("the body is not {\"token\":…}"))?;
         if asked.token.is_empty() {
             return Err(Rejection::TokenMissing);
@@ -186,12 +198,13 @@ impl Gateway {
     }
 }
 
-async fn collect(mut upload: Upload) -> Result<Bytes, Rejection> {
+/// All of a body, if it has no more than so many bytes.
+pub(super) async fn collect(mut upload: Upload, most: usize) -> Result<Bytes, Rejection> {
     let mut body = BytesMut::new();
     while let Some(frame) = upload.frame().await {
         let frame = frame.map_err(|error| upload_rejection(&error))?;
         if let Ok(data) = frame.into_data() {
-            if body.len() + data.len() > MAX_BODY {
+            if body.len() + data.len() > most {
                 return Err(Rejection::BodyTooLarge);
             }
             body.extend_from_slice(&data);

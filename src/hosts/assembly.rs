@@ -222,7 +222,14 @@ impl Assembly {
         }
         let mut ancestors: Vec<Origin> = known.portal.iter().cloned().collect();
         ancestors.extend(framed_by.filter(|page| known.portal.as_ref() != Some(*page)).cloned());
-        Ok(Proof { principal, confirmed: known.confirmed(), first_seen: opened.first_seen, ancestors, ends: None })
+        Ok(Proof {
+            principal,
+            confirmed: known.confirmed(),
+            first_seen: opened.first_seen,
+            ancestors,
+            ends: None,
+            target: None,
+        })
     }
 
     /// The page must be one that is named exactly, or the portal of this very workspace: another workspace's portal

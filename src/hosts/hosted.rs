@@ -9,8 +9,9 @@ use super::claims::Claims;
 use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
+use super::login::Login;
 use super::material::{KeyMaterial, Keys, macs};
-use super::platform::{Carrier, Life, Once, Platform, Scheme};
+use super::platform::{Carrier, Life, Once, Platform, Rule, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
@@ -45,6 +46,8 @@ pub struct HostedSettings {
     pub issuer: Option<String>,
     /// LTI deployments.
     pub deployments: Vec<String>,
+    /// The platform's authorization endpoint, where its tokens are the answer to a login.
+    pub login_url: Option<String>,
     /// Workspaces that are served.
     pub tenants: Tenants,
     /// Names of claims, where the row asks for them.
@@ -193,6 +196,9 @@ impl Hosted {
     async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
         let (bytes, secrets) = (token.expose(), self.settings.secrets());
         let opened = match self.settings.platform.scheme {
+            Scheme::Jwt(_) if self.settings.platform.rules.contains(&Rule::NamedKey) && !jwt::names_its_key(bytes) => {
+                return Err(Refusal::UnknownKey);
+            }
             Scheme::Jwt(_) => return Ok(jwt::open(bytes, &self.settings.algorithms, &self.keys).await?.into()),
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
             Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
@@ -237,14 +243,14 @@ impl Hosted {
         first_seen: Timestamp,
         ends: Option<Timestamp>,
     ) -> Proof {
-        let Identity { tenant, subject, kind, organization, standing } = identity;
+        let Identity { tenant, subject, kind, organization, standing, target } = identity;
         let name = self.settings.name.clone();
         let principal = Principal::proven(name, tenant, subject, kind).in_organization(organization);
         let standing = Arc::new(standing);
         self.standings.insert(principal.clone(), Arc::clone(&standing));
         let confirmed = Confirmed { standing, at: self.clock.now() };
         let ancestors = presented.framed_by.iter().cloned().collect();
-        Proof { principal, confirmed, first_seen, ancestors, ends }
+        Proof { principal, confirmed, first_seen, ancestors, ends, target }
     }
 
     fn standing(&self, principal: &Principal) -> Arc<Standing> {
@@ -279,6 +285,16 @@ impl HostPlatform for Hosted {
 
     fn carriers(&self) -> &[Carrier] {
         &self.settings.carriers
+    }
+
+    fn login(&self) -> Option<Login<'_>> {
+        let HostedSettings { login_url, issuer, audience, deployments, .. } = &self.settings;
+        Some(Login {
+            url: login_url.as_deref()?,
+            issuer: issuer.as_deref()?,
+            client: audience.as_deref()?,
+            deployments,
+        })
     }
 
     fn allows_origin(&self, origin: &Origin) -> bool {

@@ -1,5 +1,7 @@
 //! Query strings, read strictly: what cannot be decoded, or stands twice, has no reading.
 
+use std::fmt::Write as _;
+
 use super::refusal::Refusal;
 
 /// Names and values in their order, decoded. Each name once, unless `repeats` says that the format has lists.
@@ -29,6 +31,19 @@ pub(super) fn decode(raw: &str) -> Option<String> {
         });
     }
     String::from_utf8(bytes).ok()
+}
+
+/// Percent-encodes all but the unreserved characters (RFC 3986 §2.3).
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("writing to a string does not fail");
+        }
+    }
+    encoded
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -4,8 +4,8 @@
 //! name once, with its values sorted and joined by a comma, all percent-encoded as RFC 3986 has it and without `jwt`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use super::query::encode;
 use super::{Call, Manner, Presented};
 
 /// The hash of no request, in tokens that are for requests of scripts.
@@ -45,17 +45,4 @@ fn canonical_query(query: &str) -> Option<String> {
         format!("{}={}", encode(&name), values.join(","))
     });
     Some(joined.collect::<Vec<_>>().join("&"))
-}
-
-/// All but RFC 3986's unreserved characters.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("writing to a string does not fail");
-        }
-    }
-    encoded
 }

@@ -207,6 +207,7 @@ impl Vector {
             audience,
             issuer: self.text(&["issuer"]),
             deployments: self.texts("deployment_ids"),
+            login_url: None,
             tenants,
             claims: ClaimNames {
                 tenant: Some("tenant".to_owned()),

@@ -33,6 +33,7 @@ pub(super) fn read(
     };
     let issuer = issuer(platform, table, reader);
     let deployments = deployments(platform, table, reader);
+    let login_url = login_url(platform, table, reader);
     let tenants = tenants(platform, table, reader);
     let claims = claims(platform, table, reader);
     let kind = kind(platform, table, reader);
@@ -50,6 +51,7 @@ pub(super) fn read(
         audience,
         issuer: issuer?,
         deployments: deployments?,
+        login_url: login_url?,
         tenants: tenants?,
         claims: claims?,
         kind: kind?,
@@ -126,12 +128,26 @@ fn deployments(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'
     Some(listed)
 }
 
+/// Where people sign in, on platforms whose tokens are the answer to a login.
+fn login_url(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Option<String>> {
+    if !platform.rules.iter().any(|rule| matches!(rule, Rule::Nonce(_))) {
+        return Some(None);
+    }
+    if !table.has("origins") && platform.origins.is_empty() {
+        let help = "write origins = [\"https://lms.example\"], the pages that frame the app and post the answer";
+        return missing(table, "origins", help, reader);
+    }
+    let example = "\"https://…\", the authorization endpoint that the platform shows";
+    table.required("login_url", example, reader, url).map(Some)
+}
+
 /// Which workspaces are served. Never all of them by accident.
 fn tenants(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Tenants> {
     let written = table.list("tenants", reader, text);
     if !table.has("tenants") {
-        // The app is the tenant, and is named already.
-        if platform.tenant == Field::App {
+        // The app is the tenant, or the deployments are, and they are named already.
+        let is_named = platform.rules.iter().any(|rule| matches!(rule, Rule::Deployment(_)));
+        if platform.tenant == Field::App || is_named {
             return Some(Tenants::Any);
         }
         let help = match platform.tenant {
@@ -273,7 +289,7 @@ fn jwks(address: &str, audience: Option<&str>, table: &mut Table<'_>, reader: &m
     }
 }
 
-/// Keys are fetched over https, or from a simulated platform on this machine.
+/// Keys are fetched over https, and people sent there, or to a simulated platform on this machine.
 fn url(node: &Node) -> Result<String, Fault> {
     let written = text(node)?;
     let origin = Origin::of_url(&written).ok();
@@ -282,7 +298,7 @@ fn url(node: &Node) -> Result<String, Fault> {
     if origin.is_some_and(|origin| is_safe(&origin)) && is_plain {
         return Ok(written);
     }
-    fault(format!("keys cannot be fetched from `{written}`"), "write \"https://HOST/PATH\"")
+    fault(format!("`{written}` is no address that can be trusted"), "write \"https://HOST/PATH\", without a query")
 }
 
 fn published(

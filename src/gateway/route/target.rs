@@ -115,7 +115,8 @@ fn pair_name(pair: &str) -> Cow<'_, str> {
     if raw.contains(['%', '+']) { decode_query(raw).map_or(Cow::Borrowed(raw), Cow::Owned) } else { Cow::Borrowed(raw) }
 }
 
-fn decode_query(raw: &str) -> Option<String> {
+/// Decodes a name or a value of the urlencoded form (WHATWG URL §5.1); `None` for half an escape, or what is not UTF-8.
+pub(in crate::gateway) fn decode_query(raw: &str) -> Option<String> {
     decode(raw, true)
 }
 
