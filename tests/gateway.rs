@@ -10,6 +10,7 @@ mod identity;
 mod idle;
 mod leaving;
 mod limits;
+mod lti;
 mod outage;
 mod paths;
 mod sessions;
