@@ -21,6 +21,8 @@ mod authorize;
 mod body;
 mod bootstrap;
 mod cookies;
+mod credentials;
+mod each;
 mod endpoints;
 mod enrich;
 mod form;
@@ -182,12 +184,13 @@ impl Gateway {
         if let Some(answer) = self.bootstrap(&head, &target, tokens, exchange).await? {
             return Ok(answer);
         }
-        let upload = self.upload(incoming, Some(found.route))?;
+        let mut upload = self.upload(incoming, Some(found.route))?;
         let upgrade = UpgradeKey::of(head.version, &head.method, &head.headers);
         let caller = match found.route.access {
             Access::Public => None,
             Access::Authenticated | Access::Require(_) => {
-                Some(self.authenticate(&head, &selector, upgrade.is_some()).await?)
+                let peer = &exchange.peer;
+                Some(self.authenticate(&head, &selector, upgrade.is_some(), &mut upload, peer).await?)
             }
         };
         if let Some(caller) = &caller {
@@ -205,6 +208,7 @@ impl Gateway {
             peer: &exchange.peer,
             request_id: &exchange.request_id,
             standing: caller.as_ref().map(|caller| caller.standing.as_ref()),
+            along: caller.as_ref().map_or(&[], |caller| caller.along.as_slice()),
             upgrade,
             interim,
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use metrics::counter;
 use ring::digest;
 
@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod carrier;
 mod claims;
 mod fetch;
 mod hosted;
@@ -39,6 +40,7 @@ mod rules;
 mod sealed_cbc;
 mod sealed_gcm;
 mod shared_secret;
+mod signed_headers;
 mod signed_payload;
 mod signed_query;
 mod signed_request;
@@ -49,8 +51,8 @@ pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use login::{Login, LoginRequest};
 pub use material::KeyMaterial;
 pub use platform::{
-    About, App, Audience, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once, PayloadForm,
-    Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
+    PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 
@@ -68,6 +70,26 @@ pub trait HostPlatform: Send + Sync {
     /// How people sign in there, for platforms whose tokens are the answer to a login that we begin.
     fn login(&self) -> Option<Login<'_>> {
         None
+    }
+
+    /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
+    fn opens_session(&self) -> bool {
+        true
+    }
+
+    /// Whether its tokens are bound to a request, which [`Presented::call`] then has to hold.
+    fn reads_call(&self) -> bool {
+        false
+    }
+
+    /// What its tokens hold for, beside a session.
+    fn binding(&self) -> Binding {
+        Binding::Once
+    }
+
+    /// Headers that only the platform may set, in lower case: those of its carriers, and more where it has more.
+    fn headers(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
@@ -178,10 +200,14 @@ pub struct Proof {
     pub first_seen: Timestamp,
     /// Exact origins that may frame this session: the workspace's portal first, then the framing page if it differs.
     pub ancestors: Vec<Origin>,
-    /// When the token itself is over, if it says so.
+    /// From when on this token counts no more, where its format or its age say so.
     pub ends: Option<Timestamp>,
     /// The page of ours that the token says is wanted. As the platform wrote it, whatever that is.
     pub target: Option<String>,
+    /// What tells this token from the others of its host, however it is spelled.
+    pub mark: [u8; 32],
+    /// Headers that go on to the app with the request: the signature of it, and what that covers.
+    pub along: Vec<HeaderName>,
 }
 
 /// Why no identity came of it. Carries no detail on purpose: every refused token must look the same from outside.

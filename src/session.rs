@@ -16,6 +16,7 @@ use std::time::Duration;
 use moka::Expiry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::access::{Origin, Principal};
@@ -106,6 +107,8 @@ pub struct Session {
     ancestors: Vec<Origin>,
     /// The key that it was sealed with.
     mark: KeyMark,
+    /// Of a token that comes with each request, and so never a cookie.
+    is_lent: bool,
 }
 
 /// Makes, seals, opens and ends sessions.
@@ -168,7 +171,35 @@ impl Sessions {
         let idle_end = (self.clock.now() + self.idle).min(absolute_end);
         let ancestors = ancestors.into_iter().take(record::MAX_ANCESTORS).collect();
         let (id, context, mark) = (SessionId(id), self.context(&principal), self.sealer.mark());
-        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark }
+        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark, is_lent: false }
+    }
+
+    /// The session of a token that comes with each request. There is no cookie of it: it ends when the token does, or is idle
+    /// where the token says nothing. One token has one id, so that what ends the session ends the token here. `mark` tells
+    /// the token from the others of its host.
+    pub fn lend(
+        &self,
+        principal: Principal,
+        mark: &[u8; 32],
+        confirmed_at: Timestamp,
+        ends: Option<Timestamp>,
+    ) -> Session {
+        let end = ends.unwrap_or_else(|| self.clock.now() + self.idle);
+        let name = [b"vestibule token v1\0", principal.host().as_str().as_bytes(), b"\0", mark].concat();
+        let digest = digest::digest(&digest::SHA256, &name);
+        let id = SessionId(*digest.as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes"));
+        let (context, mark) = (self.context(&principal), self.sealer.mark());
+        let (idle_end, absolute_end, ancestors) = (end, end, Vec::new());
+        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark, is_lent: true }
+    }
+
+    /// Whether a session that was lent has neither reached its end nor been ended.
+    pub fn check(&self, session: &Session) -> Result<(), SessionError> {
+        let now = self.clock.now();
+        if now >= session.absolute_end {
+            return Err(SessionError::Expired);
+        }
+        if self.has_ended(&session.id, now) { Err(SessionError::Revoked) } else { Ok(()) }
     }
 
     /// The context of a principal: the same on every replica and for every key.
@@ -206,14 +237,14 @@ impl Sessions {
     }
 
     /// A re-dated copy, when that is due: a quarter of the idle time has passed, the host confirmed anew, or the key is
-    /// an old one.
+    /// an old one. Never of one that was lent.
     pub fn slide(&self, session: &Session, confirmed_at: Timestamp) -> Option<Session> {
         let idle_end = (self.clock.now() + self.idle).min(session.absolute_end);
         let moved = idle_end.since(session.idle_end) >= self.idle / 4;
         let mark = self.sealer.mark();
         let due = moved || session.mark != mark || confirmed_at > session.confirmed_at;
         let confirmed_at = confirmed_at.max(session.confirmed_at);
-        due.then(|| Session { confirmed_at, idle_end, mark, ..session.clone() })
+        (due && !session.is_lent).then(|| Session { confirmed_at, idle_end, mark, ..session.clone() })
     }
 
     /// The session as something goes on with it that was begun with it, a stream for example: as the one that has taken its
@@ -325,7 +356,7 @@ impl Session {
 
     /// Eight characters that tell sessions apart in a log and open nothing.
     pub fn short_id(&self) -> String {
-        faster_hex::hex_string(&ring::digest::digest(&ring::digest::SHA256, &self.id.0).as_ref()[..4])
+        faster_hex::hex_string(&digest::digest(&digest::SHA256, &self.id.0).as_ref()[..4])
     }
 }
 

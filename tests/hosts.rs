@@ -1,5 +1,6 @@
-//! The host platform's side, as its own SDK sees it.
+//! The host platform's side, as its own packages see it.
 
 mod corpora;
+mod interop;
 mod sdk;
 mod vectors;

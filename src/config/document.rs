@@ -12,6 +12,10 @@ use super::values::{Fault, fault, suggestion};
 /// Tables whose keys are names of the operator's choice. A variable cannot add one: it would be a misspelt one.
 const NAMED: [&str; 3] = ["hosts", "roles", "permissions.headers"];
 
+fn is_named(at: &str) -> bool {
+    NAMED.contains(&at) || (at.starts_with("hosts.") && at.ends_with(".secrets"))
+}
+
 /// A value, its place, and the place of its key.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -143,7 +147,7 @@ fn put(node: &mut Node, at: &str, path: &[String], value: Node) -> Result<(), Fa
     }
     let Value::Table(table) = &mut node.value else { return Ok(()) };
     let key = spelling(table, first);
-    if NAMED.contains(&at) && !table.contains_key(&key) {
+    if is_named(at) && !table.contains_key(&key) {
         let known: Vec<&String> = table.keys().collect();
         return fault(format!("there is no [{at}.{first}]"), suggestion(first, &known));
     }

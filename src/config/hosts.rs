@@ -12,6 +12,8 @@ use crate::hosts::{CbcForm, Platform, Scheme, platforms};
 
 mod assembly;
 mod hosted;
+mod keys;
+mod weak;
 
 /// The longest time that makes sense for any of these.
 const MOST: Duration = Duration::from_hours(24 * 30);
@@ -30,7 +32,7 @@ pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Hosts {
             &Place::Nowhere,
             "hosts",
             "no host is configured",
-            "write [hosts.assembly] with platform = \"assembly\"",
+            "write [hosts.NAME] with platform = \"…\"; `vestibule hosts list` shows the platforms",
         );
     }
     let written = tables.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -48,7 +50,7 @@ fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<Hos
             "choose another name",
         );
     }
-    let written = table.required("platform", "\"assembly\"", reader, platform);
+    let written = table.required("platform", "\"…\"; `vestibule hosts list` shows the platforms", reader, platform);
     // Which keys there are depends on the platform. Where it is missing, the section's own name may say which was meant, so
     // that the other problems are seen too.
     let meant = written.or_else(|| platforms::find(name).filter(|_| !table.has("platform")));
@@ -68,6 +70,12 @@ fn platform(node: &Node) -> Result<&'static Platform, Fault> {
     let names: Vec<&str> = platforms::all().map(|platform| platform.name).collect();
     platforms::find(&name)
         .map_or_else(|| fault(format!("`{name}` is not a platform of this version"), suggestion(&name, &names)), Ok)
+}
+
+fn missing<T>(table: &Table<'_>, key: &str, help: &str, reader: &mut Reader<'_>) -> Option<T> {
+    let path = table.key(key);
+    reader.error(&table.place_of(key), &path, format!("{path} is missing"), help);
+    None
 }
 
 /// Origins that are written, or those of the platform's row.

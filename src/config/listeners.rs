@@ -12,6 +12,9 @@ use crate::access::Origin;
 use crate::gateway::{Http2Limits, Limits};
 use crate::telemetry::LogFormat;
 
+/// The largest body that may be held in memory for one request.
+const MOST_SIGNED: usize = 16 << 20;
+
 /// Whole sections that are planned, so that nobody looks for a typing error.
 const NOT_YET: [&str; 5] = ["directory", "provisioning", "forward_auth", "team", "mail"];
 
@@ -129,6 +132,7 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         header_count: headers.or("count", default.header_count, reader, count(1000)),
         uri: table.or("uri", default.uri, reader, bytes),
         request_body: table.or("request_body", default.request_body, reader, size),
+        signed_body: table.or("signed_body", default.signed_body, reader, signed_body),
         body_idle: body.or("idle", default.body_idle, reader, some_time()),
         body_min_rate: body.or("min_rate", default.body_min_rate, reader, pace),
         send_idle: table.or("send_idle", default.send_idle, reader, some_time()),
@@ -168,6 +172,15 @@ pub(super) fn limits(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Limits {
         part.finish(reader);
     }
     limits
+}
+
+/// Held in memory for each call, so it has an end of its own.
+fn signed_body(node: &Node) -> Result<usize, Fault> {
+    let bytes = usize::try_from(size(node)?).unwrap_or(usize::MAX);
+    if bytes <= MOST_SIGNED {
+        return Ok(bytes);
+    }
+    fault("signed bodies are held in memory; this is more than 16MiB", "write at most \"16MiB\"")
 }
 
 fn http2_limits(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Http2Limits {

@@ -1,10 +1,16 @@
 //! Every key in one table: for the JSON schema, the reference in `docs/configuration.md`, and the tests that keep
 //! `config/vestibule.toml` complete. The gateway itself knows its keys from the code that reads them.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
+mod hosts;
+
 /// One key: path (`*` is a name of the operator's choice, `[]` an item), kind, default as written, one sentence. The kind
-/// is a JSON type, or `size` (a string or a number), `strings`, `words` (a string or strings), `secret`, `secrets`, `query` (`{ query = "name" }`).
+/// is a JSON type, or `size` (a string or a number), `strings`, `words` (a string or strings), `secret`, `secrets`, `key` (a
+/// secret or several), `public` (text or a secret, or several), `query` (`{ query = "name" }`).
+#[derive(Clone)]
 pub(super) struct Key {
     pub(super) path: &'static str,
     /// Its table is in disorder without it.
@@ -22,7 +28,10 @@ const fn required(path: &'static str, kind: &'static str, says: &'static str) ->
     Key { path, required: true, kind, default: "", says }
 }
 
-pub(super) const KEYS: &[Key] = &[
+/// All of them, in the order of the documentation.
+pub(super) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| [BEFORE_HOSTS, hosts::KEYS, AFTER_HOSTS].concat());
+
+const BEFORE_HOSTS: &[Key] = &[
     key("server.listen", "string", "\"127.0.0.1:8080\"", "Address of the public listener; port 0 picks a free one."),
     required(
         "server.public_url",
@@ -73,43 +82,9 @@ pub(super) const KEYS: &[Key] = &[
         "\"1m\"",
         "Time from the end of a request to the head of the app's answer; 504 after it.",
     ),
-    required("hosts.*.platform", "string", "The platform: assembly."),
-    required(
-        "hosts.*.api_key",
-        "secret",
-        "The app's API key at the platform; the token cipher's key comes from it too.",
-    ),
-    required("hosts.*.tenants", "strings", "Workspaces that are served; all others are refused."),
-    key(
-        "hosts.*.confirm",
-        "string",
-        "\"online\"",
-        "online: ask the platform who it is; offline: weaker, client users only.",
-    ),
-    key("hosts.*.revalidate", "string", "\"1h\"", "How long a confirmation holds, plus or minus 20 %."),
-    key(
-        "hosts.*.outage_grace",
-        "string",
-        "\"1h\"",
-        "Proven sessions go on this long while the platform cannot be reached; new ones get 503.",
-    ),
-    key("hosts.*.api_budget.per_second", "integer", "5", "Calls of the platform's API in one second."),
-    key("hosts.*.api_budget.per_month", "integer", "8000", "Calls of the platform's API in thirty days."),
-    key("hosts.*.api_url", "string", "\"https://api.assembly.com\"", "The platform's API; never taken from a token."),
-    key(
-        "hosts.*.origins",
-        "strings",
-        "[\"https://dashboard.assembly.com\", \"https://*.myassembly.com\", \"https://*.copilot.app\"]",
-        "Pages that may frame the app.",
-    ),
-    key("hosts.*.max_token_age", "string", "\"10m\"", "How long a token is accepted after it was first seen."),
-    key("hosts.*.preview", "string", "\"read_only\"", "Staff previewing as a client: read_only, full or deny."),
-    key(
-        "hosts.*.forward_token",
-        "string",
-        "\"off\"",
-        "Passes the host's token on to the app; only off in this version.",
-    ),
+];
+
+const AFTER_HOSTS: &[Key] = &[
     required("session.keys[].id", "string", "Name of a key; stands in front of what it sealed."),
     required(
         "session.keys[].secret",
@@ -247,6 +222,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.headers.count", "integer", "100", "Fields of a request head: browsers send about 30."),
     key("limits.uri", "size", "\"8KiB\"", "A request target: the longest that servers commonly take."),
     key("limits.request_body", "size", "\"1GiB\"", "A request body; streamed, so memory does not depend on it."),
+    key("limits.signed_body", "size", "\"1MiB\"", "A body that a host has signed: read as a whole; at most 16MiB."),
     key("limits.body.idle", "string", "\"30s\"", "Longest silence inside a request body."),
     key("limits.body.min_rate", "string", "\"1KiB/s\"", "Slowest pace of a request body while we wait for it."),
     key("limits.send_idle", "string", "\"60s\"", "Longest time that a caller may take nothing of an answer."),
@@ -315,7 +291,7 @@ pub(super) const KEYS: &[Key] = &[
 /// JSON Schema (2020-12) of the configuration, for editors.
 pub(super) fn json_schema() -> String {
     let mut root = object();
-    for key in KEYS {
+    for key in KEYS.iter() {
         let mut at = &mut root;
         let parts: Vec<&str> = key.path.split('.').collect();
         for (index, part) in parts.iter().enumerate() {
@@ -367,6 +343,10 @@ fn leaf_schema(key: &Key) -> Value {
     schema
 }
 
+fn one_or_several(item: &Value) -> Value {
+    json!({ "anyOf": [item, { "type": "array", "items": item }] })
+}
+
 fn shape(kind: &str) -> Value {
     let exactly_one_of = |names: &[&str]| {
         let members: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
@@ -381,6 +361,8 @@ fn shape(kind: &str) -> Value {
         "strings" => json!({ "type": "array", "items": { "type": "string" } }),
         "secret" => exactly_one_of(&["env", "file"]),
         "secrets" => json!({ "type": "array", "items": exactly_one_of(&["env", "file"]) }),
+        "key" => one_or_several(&exactly_one_of(&["env", "file"])),
+        "public" => one_or_several(&json!({ "anyOf": [{ "type": "string" }, exactly_one_of(&["env", "file"])] })),
         "query" => exactly_one_of(&["query"]),
         plain => json!({ "type": plain }),
     }

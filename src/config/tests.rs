@@ -2,6 +2,7 @@ use super::*;
 
 mod environment;
 mod files;
+mod hosts;
 mod keys;
 mod mistakes;
 mod permissions;
@@ -44,8 +45,46 @@ token = { env = "VESTIBULE_ADMIN_TOKEN" }
 listen = "0.0.0.0:9902"
 "#;
 
-const SECRETS: [(&str, &str); 4] = [
+/// Hosts that together have every key which Assembly has not.
+const HOSTED: &str = r#"
+[hosts.portal]
+platform = "generic-jwt"
+tenants = ["acme"]
+secret = { env = "PORTAL_SECRET" }
+audience = "my-app"
+issuer = "https://portal.example.com"
+algorithms = ["HS256"]
+kind = "client"
+claims.tenant = "org_id"
+[hosts.lms]
+platform = "lti13"
+tenants = ["https://lms.example.com|client-1|1"]
+jwks_url = "https://lms.example.com/jwks"
+audience = "client-1"
+issuer = "https://lms.example.com"
+deployments = ["1"]
+login_url = "https://lms.example.com/auth"
+origins = ["https://lms.example.com"]
+[hosts.jira]
+platform = "atlassian-connect"
+tenants = ["site-1"]
+secrets.site-1 = { env = "JIRA_SITE_1_SECRET" }
+[hosts.discord]
+platform = "discord-interaction"
+tenants = ["my-server"]
+public_key = "e7bf03a2fa4602af4580703d88dda5bb59f32ed8b02a56c187fe7d34caed242d"
+[hosts.telegram]
+platform = "telegram-ed25519"
+audience = "1234567890"
+[[routes]]
+path = "/**"
+access = "authenticated"
+"#;
+
+const SECRETS: [(&str, &str); 6] = [
     ("ASSEMBLY_API_KEY", "an-api-key"),
+    ("PORTAL_SECRET", HEX),
+    ("JIRA_SITE_1_SECRET", "a-secret-of-a-site"),
     ("VESTIBULE_SESSION_KEY", HEX),
     ("VESTIBULE_ADMIN_TOKEN", HEX),
     ("VESTIBULE_GRANTS_CREDENTIAL", "Bearer a-credential"),
@@ -53,6 +92,11 @@ const SECRETS: [(&str, &str); 4] = [
 
 fn whole() -> String {
     [MINIMAL, SECTIONS].concat()
+}
+
+/// What must be written, and a host of each of several platforms.
+fn hosted() -> String {
+    [MINIMAL, HOSTED].concat()
 }
 
 /// The variables that every test needs, and some of its own.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 
-use super::cookies;
+use super::body::Upload;
+use super::forward::Held;
 use super::live::Snapshot;
+use super::peer::Peer;
 use super::respond::Rejection;
 use super::route::Target;
+use super::{Gateway, cookies};
 use crate::access::{Origin, PreviewRule, Principal, Standing};
 use crate::hosts::{HostError, HostPlatform};
 use crate::session::{Session, SessionError};
@@ -29,6 +32,10 @@ pub(super) struct Caller {
     pub(super) session: Session,
     /// A re-dated session for the caller to keep, when that is due.
     pub(super) renewed: Option<Session>,
+    /// Headers of the host that go on to the app, because the caller's proof covers them.
+    pub(super) along: Vec<HeaderName>,
+    /// Room for the body, where it had to be read as a whole.
+    pub(super) _held: Option<Held>,
 }
 
 /// What the request's own address says about the session that is meant; taken out of it before it goes on.
@@ -60,8 +67,18 @@ pub(super) fn check_origin(
     upgrade: bool,
     public: &Origin,
 ) -> Result<(), Rejection> {
+    check_page(method, headers, upgrade, |origin| origin == public)
+}
+
+/// The same, where `is_ours` says which pages are ours.
+pub(super) fn check_page(
+    method: &Method,
+    headers: &HeaderMap,
+    upgrade: bool,
+    is_ours: impl Fn(&Origin) -> bool,
+) -> Result<(), Rejection> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let ours = |origin: &str| Origin::parse(origin).is_ok_and(|origin| origin == *public);
+    let ours = |origin: &str| Origin::parse(origin).is_ok_and(|origin| is_ours(&origin));
     let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or_default());
     if upgrade {
         // Chromium sends no fetch metadata here, so `Origin` decides, always.
@@ -81,19 +98,30 @@ pub(super) fn check_origin(
     if allowed { Ok(()) } else { Err(Rejection::CrossSiteRefused) }
 }
 
-impl Snapshot {
-    /// The caller of a request on a route that needs one.
+impl Gateway {
+    /// The caller of a request on a route that needs one. A host's token that comes with the request is what counts; if it is
+    /// not accepted, no cookie stands in for it.
     pub(super) async fn authenticate(
         &self,
         head: &Parts,
         selector: &Selector,
         upgrade: bool,
+        upload: &mut Upload,
+        peer: &Peer,
     ) -> Result<Caller, Rejection> {
+        if let Some(credential) = self.credentials.find(&head.headers)? {
+            let caller = self.caller_by_token(&credential, head, upgrade, upload, peer).await?;
+            let context = caller.session.context().as_str();
+            let is_meant = selector.0.as_ref().is_none_or(|wanted| wanted == context);
+            return if is_meant { Ok(caller) } else { Err(Rejection::ContextMismatch) };
+        }
         check_origin(&head.method, &head.headers, upgrade, &self.public)?;
         let session = self.session(&head.headers, selector)?;
         self.caller(session).await
     }
+}
 
+impl Snapshot {
     /// The one live session that the request means. Several without a selector are never guessed between.
     pub(super) fn session(&self, headers: &HeaderMap, selector: &Selector) -> Result<Session, Rejection> {
         let mut ended = false;
@@ -126,7 +154,8 @@ impl Snapshot {
             None => self.ask_again(host, &session).await?,
         };
         let renewed = self.sessions.slide(&session, confirmed.at);
-        Ok(Caller { principal, standing: confirmed.standing, preview: host.preview(), session, renewed })
+        let (standing, preview, along) = (confirmed.standing, host.preview(), Vec::new());
+        Ok(Caller { principal, standing, preview, session, renewed, along, _held: None })
     }
 
     /// To the end, also if the caller leaves: each question costs quota that is everybody's, and its answer is kept.
@@ -159,7 +188,7 @@ mod tests {
     fn request(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|&(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
+            .map(|&(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)))
             .collect()
     }
 

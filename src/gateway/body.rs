@@ -7,10 +7,14 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+
+use super::forward::upload_rejection;
+use super::respond::Rejection;
 
 mod download;
 
@@ -28,11 +32,21 @@ pub(super) enum Body {
 /// The caller's body on its way to the app: counted, paced, and without trailers.
 #[derive(Debug)]
 pub(super) struct Upload {
-    /// Nothing, if there is no body.
-    incoming: Option<Incoming>,
+    source: Source,
     left: u64,
     pace: Pace,
     progress: Option<Arc<Progress>>,
+    /// Whether trailers end it, instead of being left out.
+    is_exact: bool,
+}
+
+/// Where a body comes from.
+#[derive(Debug)]
+enum Source {
+    Nowhere,
+    Caller(Incoming),
+    /// It has come as a whole.
+    Memory(Bytes),
 }
 
 /// How an upload is getting on, for whoever waits for the answer to it.
@@ -74,6 +88,8 @@ pub(super) enum UploadError {
     TooSlow,
     #[error("the caller's body broke off")]
     Broken(#[source] Arc<hyper::Error>),
+    #[error("trailers behind a body that is taken as a whole")]
+    Trailers,
 }
 
 impl Body {
@@ -152,16 +168,42 @@ impl Upload {
     /// Wraps a body that may be at most `limit` bytes long, never silent for `idle`, and in the long run not slower than
     /// `min_rate` bytes a second.
     pub(super) fn new(incoming: Incoming, limit: u64, idle: Duration, min_rate: u64) -> Self {
-        let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        let progress = incoming.is_some().then(Arc::default);
+        let source = if incoming.is_end_stream() { Source::Nowhere } else { Source::Caller(incoming) };
+        let progress = matches!(source, Source::Caller(_)).then(Arc::default);
         let pace = Pace { idle, min_rate, seen: 0, waited: Duration::ZERO, waiting: None };
-        Self { incoming, left: limit, pace, progress }
+        Self { source, left: limit, pace, progress, is_exact: false }
     }
 
     /// No body at all.
     pub(super) fn empty() -> Self {
         let pace = Pace { idle: Duration::ZERO, min_rate: 0, seen: 0, waited: Duration::ZERO, waiting: None };
-        Self { incoming: None, left: 0, pace, progress: None }
+        Self { source: Source::Nowhere, left: 0, pace, progress: None, is_exact: false }
+    }
+
+    /// Reads all of it, at most `limit` bytes, as it came and without trailers; it is kept, to be sent on as one piece. Each part
+    /// is asked for room.
+    pub(super) async fn gather(
+        &mut self,
+        limit: u64,
+        mut has_room: impl FnMut(usize) -> bool,
+    ) -> Result<Bytes, Rejection> {
+        if self.size_hint().lower() > limit {
+            return Err(Rejection::BodyTooLarge);
+        }
+        (self.left, self.is_exact) = (self.left.min(limit), true);
+        let mut body = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            let frame = frame.map_err(|error| upload_rejection(&error))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if !has_room(data.len()) {
+                return Err(Rejection::Overloaded);
+            }
+            body.extend_from_slice(&data);
+        }
+        let body = body.freeze();
+        (self.source, self.left) = (Source::Memory(body.clone()), body.len() as u64);
+        self.progress = (!body.is_empty()).then(Arc::default);
+        Ok(body)
     }
 
     /// Shared with the body, so that it can be watched after it was handed over; `None` if there is no body.
@@ -182,15 +224,23 @@ impl Upload {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let incoming = match &mut self.source {
+            Source::Nowhere => return Poll::Ready(None),
+            Source::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Source::Memory(bytes) => {
+                let bytes = std::mem::take(bytes);
+                return Poll::Ready(Some(self.take(bytes)));
+            }
+            Source::Caller(incoming) => incoming,
+        };
         loop {
             match Pin::new(&mut *incoming).poll_frame(cx) {
                 // A caller's trailers could carry an identity header past `enrich`; no browser sends any.
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(self.take(data)));
-                    }
-                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(self.take(data))),
+                    Err(_) if self.is_exact => return Poll::Ready(Some(Err(UploadError::Trailers))),
+                    Err(_) => {}
+                },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(UploadError::Broken(Arc::new(error))))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
@@ -257,10 +307,18 @@ impl HttpBody for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
+        match &self.source {
+            Source::Nowhere => true,
+            Source::Caller(incoming) => incoming.is_end_stream(),
+            Source::Memory(bytes) => bytes.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+        match &self.source {
+            Source::Nowhere => SizeHint::with_exact(0),
+            Source::Caller(incoming) => incoming.size_hint(),
+            Source::Memory(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
     }
 }

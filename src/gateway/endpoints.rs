@@ -81,9 +81,9 @@ impl Gateway {
     ) -> Result<Response<Body>, Rejection> {
         match (&endpoint, &head.method) {
             (Endpoint::Jwks, &Method::GET | &Method::HEAD) => Ok(self.jwks()),
-            (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, exchange).await,
+            (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, upload, exchange).await,
             (Endpoint::Session, &Method::POST) => self.exchange_token(head, selector, upload, exchange).await,
-            (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, exchange),
+            (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, upload, exchange).await,
             (Endpoint::Login(host), &Method::GET | &Method::POST) => {
                 self.begin_login(host, head, upload, exchange).await
             }
@@ -103,9 +103,10 @@ impl Gateway {
         &self,
         head: &Parts,
         selector: &Selector,
+        mut upload: Upload,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
-        let caller = self.authenticate(head, selector, false).await?;
+        let caller = self.authenticate(head, selector, false, &mut upload, &exchange.peer).await?;
         self.describe(&caller, exchange).await
     }
 
@@ -155,7 +156,22 @@ impl Gateway {
         }
     }
 
-    fn log_out(&self, head: &Parts, selector: &Selector, exchange: &mut Exchange) -> Result<Response<Body>, Rejection> {
+    /// Ends the cookie's session; or, where the request came with a token of its own, what that token can do here.
+    async fn log_out(
+        &self,
+        head: &Parts,
+        selector: &Selector,
+        mut upload: Upload,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Rejection> {
+        let done = || own(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", String::new());
+        if let Some(credential) = self.credentials.find(&head.headers)? {
+            exchange.event = "logout";
+            let caller = self.prove_caller(&credential, head, false, &mut upload, &exchange.peer).await?;
+            exchange.identify(&caller.session);
+            self.sessions.revoke(&caller.session);
+            return Ok(done());
+        }
         check_origin(&head.method, &head.headers, false, &self.public)?;
         exchange.event = "logout";
         match self.session(&head.headers, selector) {
@@ -168,7 +184,7 @@ impl Gateway {
             Err(Rejection::SessionMissing | Rejection::SessionExpired) => {}
             Err(other) => return Err(other),
         }
-        Ok(own(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", String::new()))
+        Ok(done())
     }
 
     /// The body of `GET /.vestibule/session`: who, and what they hold in the whole tenant.

@@ -122,6 +122,8 @@ pub(super) struct Enrich {
     scheme: HeaderValue,
     /// Parameters that are credentials, which the page that asked may still have in its address.
     secret_parameters: Vec<String>,
+    /// Headers that only the hosts may set.
+    of_hosts: Vec<HeaderName>,
     assertions: Arc<Assertions>,
 }
 
@@ -132,6 +134,8 @@ pub(super) struct Outbound<'a> {
     pub(super) peer: &'a Peer,
     pub(super) request_id: &'a str,
     pub(super) standing: Option<&'a Standing>,
+    /// Headers of the host that the caller's proof covers.
+    pub(super) along: &'a [HeaderName],
     pub(super) upgrade: Option<UpgradeKey>,
     pub(super) interim: Option<Interim>,
 }
@@ -143,19 +147,21 @@ impl Enrich {
         path_prefix: String,
         public: &Origin,
         secret_parameters: Vec<String>,
+        of_hosts: Vec<HeaderName>,
         assertions: Arc<Assertions>,
     ) -> Self {
         let ours = IdentityHeaders::default();
         let renamed = names.all().into_iter().filter(|name| !ours.all().contains(name)).cloned().collect();
         let (host, scheme) = (value(public.authority()), value(public.scheme()));
         let authority = Authority::try_from(public.authority()).expect("an origin's authority was parsed before");
-        Self { names, renamed, profile, path_prefix, host, authority, scheme, secret_parameters, assertions }
+        Self { names, renamed, profile, path_prefix, host, authority, scheme, secret_parameters, of_hosts, assertions }
     }
 
-    fn copies(&self, name: &HeaderName) -> bool {
+    fn copies(&self, name: &HeaderName, along: &[HeaderName]) -> bool {
         !is_reserved(name)
             && !matches!(*name, header::COOKIE | header::REFERER)
             && !self.renamed.iter().any(|ours| reads_like(name, ours))
+            && (along.contains(name) || !self.of_hosts.iter().any(|theirs| reads_like(name, theirs)))
     }
 
     /// The address of the page that asked, without what opens a session. `None` for one that cannot be read.
@@ -204,7 +210,7 @@ impl Outbound<'_> {
             headers.insert(header::HOST, self.enrich.host.clone());
         }
         for (name, content) in caller {
-            if self.enrich.copies(name) && !listed.contains(name) {
+            if self.enrich.copies(name, self.along) && !listed.contains(name) {
                 headers.append(name.clone(), content.clone());
             }
         }

@@ -27,7 +27,7 @@ mod upstream;
 pub(super) use answer::frame;
 use tunnel::Tunnel;
 pub(super) use tunnel::UpgradeKey;
-pub(super) use upstream::{Lease, Place, Pool, Requests, Upstream, Wire};
+pub(super) use upstream::{Held, Lease, Place, Pool, Requests, Upstream, Wire};
 pub use upstream::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
 
 /// The app's answer, and how long the app took to begin it.
@@ -219,6 +219,7 @@ pub(super) fn upload_rejection(error: &UploadError) -> Rejection {
     match error {
         UploadError::TooLarge => Rejection::BodyTooLarge,
         UploadError::TooSlow => Rejection::RequestTimeout,
+        UploadError::Trailers => Rejection::MalformedRequest("trailers behind a signed body"),
         UploadError::Broken(_) => Rejection::MalformedRequest("the body broke off or was malformed"),
     }
 }

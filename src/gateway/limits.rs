@@ -17,6 +17,8 @@ pub struct Limits {
     pub uri: usize,
     /// Bytes of a request body.
     pub request_body: u64,
+    /// Bytes of a request body that a host has signed, which is read as a whole.
+    pub signed_body: usize,
     /// Longest silence inside a request body.
     pub body_idle: Duration,
     /// Slowest pace of a request body, in bytes per second, measured over `body_idle`.
@@ -81,6 +83,7 @@ impl Default for Limits {
             header_count: 100,
             uri: 8 * 1024,
             request_body: 1 << 30,
+            signed_body: 1 << 20,
             body_idle: Duration::from_secs(30),
             body_min_rate: 1024,
             send_idle: Duration::from_secs(60),

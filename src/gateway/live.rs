@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderName;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 use tokio::sync::watch;
@@ -11,6 +12,8 @@ use tokio::sync::watch;
 use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
 use super::bootstrap::parameters;
+use super::credentials::Credentials;
+use super::each::Proven;
 use super::enrich::Enrich;
 use super::forward::{Pool, Requests, Upstream};
 use super::limiter::FailureLimiter;
@@ -49,6 +52,9 @@ pub(super) struct Snapshot {
     pub(super) limits: Limits,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) hosts: Vec<Arc<dyn HostPlatform>>,
+    /// Where tokens of single requests may stand.
+    pub(super) credentials: Credentials,
+    pub(super) proven: Proven,
     pub(super) sessions: Arc<Sessions>,
     pub(super) grants: Arc<GrantLookup>,
     pub(super) policy: Arc<Policy>,
@@ -132,13 +138,26 @@ impl Worker {
     }
 }
 
+fn header_name(name: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(name.as_bytes()).ok()
+}
+
 impl Snapshot {
     fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>, streams: Arc<Streams>) -> Self {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
         let own = hosts.iter().flat_map(|host| parameters(host.as_ref())).chain([TICKET_PARAMETER]);
         let secrets = own.map(str::to_owned).collect();
-        let enrich = Enrich::new(settings.headers, settings.profile, prefix, &public, secrets, Arc::clone(&assertions));
+        let of_hosts = hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect();
+        let enrich = Enrich::new(
+            settings.headers,
+            settings.profile,
+            prefix,
+            &public,
+            secrets,
+            of_hosts,
+            Arc::clone(&assertions),
+        );
         let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
         Self {
             generation,
@@ -147,6 +166,8 @@ impl Snapshot {
             limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
             limits,
             tls: settings.tls,
+            credentials: Credentials::new(&hosts),
+            proven: Proven::new(),
             hosts,
             sessions: settings.sessions,
             grants: settings.grants,

@@ -229,6 +229,8 @@ impl Assembly {
             ancestors,
             ends: None,
             target: None,
+            mark: opened.name,
+            along: Vec::new(),
         })
     }
 

@@ -67,6 +67,11 @@ impl Claims {
         Ok(())
     }
 
+    /// Their one spelling, with the members in order.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+
     /// The members, in an order of their own.
     pub(super) fn into_members(self) -> Map<String, Value> {
         self.0

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use moka::sync::Cache;
 
 use super::claims::Claims;
@@ -11,11 +12,12 @@ use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::login::Login;
 use super::material::{KeyMaterial, Keys, macs};
-use super::platform::{Carrier, Life, Once, Platform, Rule, Scheme};
+use super::platform::{Binding, Carrier, Life, Once, Platform, Rule, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
-use super::{Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
-use super::{jwe, jwt, paseto, sealed_cbc, sealed_gcm, shared_secret, signed_payload, signed_query, signed_request};
+use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
+use super::{jwe, jwt, paseto, sealed_cbc, sealed_gcm, shared_secret};
+use super::{signed_headers, signed_payload, signed_query, signed_request};
 use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, Standing, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
@@ -75,21 +77,21 @@ pub enum Tenants {
     Listed(Vec<TenantId>),
 }
 
-/// Names of claims in tokens of a host without a row of its own.
+/// Which claims mean what in tokens of a host without a row of its own: names, from the outside inwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimNames {
-    /// The workspace.
-    pub tenant: Option<String>,
+    /// The workspace; none where the configuration names the only one.
+    pub tenant: Option<Vec<String>>,
     /// The person.
-    pub user: Option<String>,
+    pub user: Option<Vec<String>>,
     /// The customer company.
-    pub organization: Option<String>,
+    pub organization: Option<Vec<String>>,
     /// Their rank there.
-    pub role: Option<String>,
+    pub role: Option<Vec<String>>,
     /// Display name.
-    pub name: Option<String>,
+    pub name: Option<Vec<String>>,
     /// Address.
-    pub email: Option<String>,
+    pub email: Option<Vec<String>>,
 }
 
 /// One app at one platform.
@@ -103,6 +105,13 @@ pub struct Hosted {
     /// What tokens said of people beyond their ids. Gone with the process; then they have no rank at the host.
     standings: Cache<Principal, Arc<Standing>>,
     clock: Clock,
+}
+
+/// A token as it was recognised.
+struct Sight {
+    mark: [u8; 32],
+    first_seen: Timestamp,
+    ends: Option<Timestamp>,
 }
 
 /// What a scheme makes of a token that it proved.
@@ -190,22 +199,34 @@ impl Hosted {
         let mark = opened.mark.unwrap_or_else(|| sha256(token.expose()));
         let first_seen = self.first_seen(mark, now)?;
         self.spend(&opened.claims, mark)?;
-        Ok(self.proof(identity, presented, first_seen, checked.end()))
+        let ends = match self.settings.platform.life {
+            Life::FirstSeen(_) => Some(first_seen + self.settings.max_token_age),
+            _ => checked.end(),
+        };
+        Ok(self.proof(identity, presented, Sight { mark, first_seen, ends }))
     }
 
     async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
         let (bytes, secrets) = (token.expose(), self.settings.secrets());
         let opened = match self.settings.platform.scheme {
-            Scheme::Jwt(_) if self.settings.platform.rules.contains(&Rule::NamedKey) && !jwt::names_its_key(bytes) => {
-                return Err(Refusal::UnknownKey);
+            Scheme::Jwt(_) => {
+                if self.settings.platform.rules.contains(&Rule::NamedKey) && !jwt::names_its_key(bytes) {
+                    return Err(Refusal::UnknownKey);
+                }
+                let claims = jwt::open(bytes, &self.settings.algorithms, &self.keys).await?;
+                Opened { claims, signed_at: None, mark: Some(jwt::mark(bytes)) }
             }
-            Scheme::Jwt(_) => return Ok(jwt::open(bytes, &self.settings.algorithms, &self.keys).await?.into()),
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
             Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
             Scheme::SealedCbc(form) => sealed_cbc::open(form, bytes, secrets)?,
             Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?.into(),
             Scheme::SignedPayload(form) => signed_payload::open(form, bytes, &self.keys)?.into(),
-            Scheme::SignedQuery(form) => signed_query::open(form, bytes, &self.settings, &self.keys)?.into(),
+            Scheme::SignedQuery(form) => {
+                // Pairs can come in any order, and be encoded in several ways: one of the readings names them all.
+                let claims = signed_query::open(form, bytes, &self.settings, &self.keys)?;
+                let mark = Some(sha256(claims.to_json().as_bytes()));
+                Opened { claims, signed_at: None, mark }
+            }
             Scheme::SignedRequest(form) => {
                 let call = presented.call.as_deref().ok_or(Refusal::Malformed)?;
                 signed_request::open(form, bytes, call, &self.keys)?
@@ -236,21 +257,30 @@ impl Hosted {
         if self.spent.entry(name).or_insert(()).is_fresh() { Ok(()) } else { Err(Refusal::Replay) }
     }
 
-    fn proof(
-        &self,
-        identity: Identity,
-        presented: &Presented,
-        first_seen: Timestamp,
-        ends: Option<Timestamp>,
-    ) -> Proof {
+    fn proof(&self, identity: Identity, presented: &Presented, sight: Sight) -> Proof {
         let Identity { tenant, subject, kind, organization, standing, target } = identity;
         let name = self.settings.name.clone();
         let principal = Principal::proven(name, tenant, subject, kind).in_organization(organization);
         let standing = Arc::new(standing);
         self.standings.insert(principal.clone(), Arc::clone(&standing));
+        let Sight { mark, first_seen, ends } = sight;
         let confirmed = Confirmed { standing, at: self.clock.now() };
         let ancestors = presented.framed_by.iter().cloned().collect();
-        Proof { principal, confirmed, first_seen, ancestors, ends, target }
+        let along = presented.call.as_deref().map(|call| self.along(call)).unwrap_or_default();
+        Proof { principal, confirmed, first_seen, ancestors, ends, mark, along, target }
+    }
+
+    /// What of a signed call is for the app: its signature, and the headers that belong to it. Where the signature names what
+    /// it covers, only that.
+    fn along(&self, call: &Call) -> Vec<HeaderName> {
+        let Scheme::SignedRequest(form) = self.settings.platform.scheme else { return Vec::new() };
+        let of = |carrier: &Carrier| match carrier {
+            Carrier::Signature { name, beside } => [&[*name], *beside].concat(),
+            _ => Vec::new(),
+        };
+        let names = self.settings.carriers.iter().flat_map(of);
+        let kept = names.filter(|name| signed_headers::covers(form, name, &call.headers));
+        kept.map(HeaderName::from_static).collect()
     }
 
     fn standing(&self, principal: &Principal) -> Arc<Standing> {
@@ -297,6 +327,32 @@ impl HostPlatform for Hosted {
         })
     }
 
+    fn opens_session(&self) -> bool {
+        self.settings.platform.opens_session
+    }
+
+    fn reads_call(&self) -> bool {
+        let platform = self.settings.platform;
+        let is_hashed = platform.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_)));
+        is_hashed || matches!(platform.scheme, Scheme::SignedRequest(_))
+    }
+
+    fn binding(&self) -> Binding {
+        self.settings.platform.binding()
+    }
+
+    fn headers(&self) -> Vec<&str> {
+        fn of(carrier: &Carrier) -> Vec<&str> {
+            match carrier {
+                Carrier::Header { name, .. } => vec![name],
+                Carrier::Signature { name, beside } => [&[*name], *beside].concat(),
+                _ => Vec::new(),
+            }
+        }
+        let carried = self.settings.carriers.iter().flat_map(of);
+        carried.chain(self.settings.platform.headers.iter().copied()).collect()
+    }
+
     fn allows_origin(&self, origin: &Origin) -> bool {
         self.settings.origins.iter().any(|pattern| pattern.matches(origin))
     }
@@ -331,15 +387,19 @@ impl HostPlatform for Hosted {
     }
 
     fn probe(&self) -> Pending<'_, bool> {
-        Box::pin(std::future::ready(true))
+        match &self.keys {
+            Keys::Remote(remote) => Box::pin(remote.probe()),
+            _ => Box::pin(std::future::ready(true)),
+        }
     }
 
     fn troubles(&self) -> Vec<String> {
-        match &self.keys {
+        let troubles = match &self.keys {
             Keys::Remote(remote) => remote.troubles(),
             Keys::Asked(platform) => platform.troubles(),
             _ => Vec::new(),
-        }
+        };
+        troubles.into_iter().map(|trouble| format!("{}: {trouble}", self.settings.name)).collect()
     }
 }
 

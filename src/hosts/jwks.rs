@@ -74,6 +74,16 @@ impl RemoteKeys {
         }
     }
 
+    /// Fetches a set before the first token asks for it; false if that is not possible. Of keys with an address each nobody knows
+    /// which there are.
+    pub(super) async fn probe(&self) -> bool {
+        match &self.form {
+            // Without a set there is no answer to any question.
+            Form::Whole(set) => set.find(None, Algorithm::EdDsa).await.is_ok(),
+            Form::Apart(_) => true,
+        }
+    }
+
     /// What does not work, as sentences for `/readyz`.
     pub(super) fn troubles(&self) -> Vec<String> {
         let source = match &self.form {

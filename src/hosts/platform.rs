@@ -1,12 +1,14 @@
 //! The words that a platform is described with: one [`Platform`] is one row of [`super::platforms`].
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+pub use super::carrier::{Carrier, Comes};
 use super::keys::Algorithm;
 use crate::access::Kind;
 use crate::secret::Secret;
@@ -15,7 +17,6 @@ use crate::secret::Secret;
 pub type Path = &'static [&'static str];
 
 /// A host platform: how its tokens reach an app, how they are proven, and what in them means what.
-#[derive(Debug)]
 pub struct Platform {
     /// The word in the configuration.
     pub name: &'static str,
@@ -39,6 +40,8 @@ pub struct Platform {
     pub leeway: Duration,
     /// Whether it can be used again.
     pub once: Once,
+    /// Whether it opens a session of ours. If not, it counts for the one request that it comes with.
+    pub opens_session: bool,
     /// What else it must say.
     pub rules: &'static [Rule],
     /// The workspace.
@@ -57,6 +60,8 @@ pub struct Platform {
     pub full_name: Option<Field>,
     /// Address.
     pub email: Option<Field>,
+    /// Headers beside the carriers that only the platform may set, in lower case: what they say is for us alone.
+    pub headers: &'static [&'static str],
     /// Pages that frame apps there, where that is known.
     pub origins: &'static [&'static str],
     /// What a reader of the documentation should know.
@@ -74,48 +79,6 @@ pub struct About {
     pub unverified: &'static [&'static str],
     /// The platform's own package and where it decides otherwise than the gateway, if it does.
     pub library: Option<&'static str>,
-}
-
-/// Where a token stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    /// A parameter of the address that the frame is opened with.
-    Query(Cow<'static, str>),
-    /// All parameters of that address, this one being the signature over the others.
-    SignedQuery(&'static str),
-    /// A field of the form that the host's page posts to the app's address.
-    Form(Cow<'static, str>),
-    /// A header, in lower case, with an authentication scheme before the token where one is due.
-    Header {
-        /// Its name.
-        name: Cow<'static, str>,
-        /// `Bearer` and the like; compared without regard to case (RFC 9110 §11.1).
-        scheme: Option<Cow<'static, str>>,
-        /// How often it comes.
-        comes: Comes,
-    },
-    /// Only in the page's JavaScript, which posts it to `POST /.vestibule/session`.
-    Script,
-    /// A header that signs the request, made by the platform's servers.
-    Signature {
-        /// Its name, in lower case.
-        name: &'static str,
-        /// Other headers that belong to it, in lower case.
-        beside: &'static [&'static str],
-    },
-}
-
-/// How often a header with a token comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comes {
-    /// With the frame's first navigation; a session of ours takes over.
-    First,
-    /// With each request, put there by the app's own page.
-    FromPage,
-    /// With each request, put there by the platform's proxy, so that any page can cause it, as with a cookie.
-    FromProxy,
-    /// With each call of the platform's servers.
-    FromServer,
 }
 
 /// How a token is proven. One file of code each.
@@ -394,7 +357,38 @@ pub enum KindOf {
     InternalIf(Path, &'static [&'static str]),
 }
 
+/// Its name: the rest stands in the table.
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Platform({})", self.name)
+    }
+}
+
+/// What a token holds for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Whoever has it, until it ends.
+    Bearer,
+    /// Whoever has it, once.
+    Once,
+    /// One method, address, or set of headers.
+    Head,
+    /// One request as a whole, with its body.
+    Call,
+}
+
 impl Platform {
+    /// What its tokens hold for.
+    pub fn binding(&self) -> Binding {
+        match self.scheme {
+            Scheme::SignedRequest(RequestForm::DiscordPayload) => Binding::Head,
+            Scheme::SignedRequest(_) => Binding::Call,
+            _ if self.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_))) => Binding::Head,
+            _ if self.once != Once::No => Binding::Once,
+            _ => Binding::Bearer,
+        }
+    }
+
     /// The header that holds the signature of a request, if that is what its token is.
     pub fn signature_header(&self) -> Option<&'static str> {
         self.carriers.iter().find_map(|carrier| match carrier {

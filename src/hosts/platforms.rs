@@ -41,6 +41,7 @@ const SECRET_JWT: Platform = Platform {
     life: Life::Stated(Unit::Seconds),
     leeway: Duration::ZERO,
     once: Once::No,
+    opens_session: true,
     rules: &[],
     tenant: Field::TheTenant,
     user: Field::At(&["sub"]),
@@ -50,6 +51,7 @@ const SECRET_JWT: Platform = Platform {
     target: None,
     full_name: None,
     email: None,
+    headers: &[],
     origins: &[],
     about: ABOUT,
 };
@@ -91,6 +93,16 @@ mod tests {
             assert!(!row.carriers.is_empty() && !row.title.is_empty() && !row.about.find.is_empty(), "{}", row.name);
             assert!(row.leeway <= MINUTE, "{}", row.name);
             assert!(row.origins.iter().all(|origin| OriginPattern::parse(origin).is_ok()), "{}", row.name);
+            let enters = |carrier: &Carrier| match carrier {
+                Carrier::Query(_) | Carrier::SignedQuery { .. } | Carrier::Form(_) | Carrier::Script => true,
+                Carrier::Header { comes, .. } => matches!(comes, Comes::First | Comes::FromPage),
+                Carrier::Signature { .. } => false,
+            };
+            assert!(
+                !row.opens_session || row.carriers.iter().any(enters),
+                "{}: a session by what is no page's",
+                row.name
+            );
             let says = row.audience != Audience::Nowhere;
             assert!(!says || matches!(row.app, App::Asked(_)), "{}: an audience that nobody is asked for", row.name);
         }

@@ -14,8 +14,8 @@ const CONTEXT: &str = "context-qsh";
 /// Whether the hash is that of the request which the token came with.
 pub(super) fn fits(hash: &str, presented: &Presented) -> bool {
     if hash == CONTEXT {
-        // A page that could be opened with it would be open to whoever once saw it in a script's request.
-        return presented.manner == Manner::Request;
+        // A page that could be opened with it would be open to whoever once saw it in a script's request. An exchange is one.
+        return presented.manner != Manner::Navigation;
     }
     presented.call.as_deref().is_some_and(|call| of(call).is_some_and(|own| own == hash))
 }

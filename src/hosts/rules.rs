@@ -52,10 +52,15 @@ impl Checked<'_> {
         self.person()
     }
 
-    /// When it ends, as far as it says so or is held to; `None` where that counts from its first sight.
+    /// From when on it counts no more, as far as it says so; `None` where that counts from its first sight, or is never.
     pub(super) fn end(&self) -> Option<Timestamp> {
-        let Life::Stated(unit) = self.settings.platform.life else { return None };
-        time(self.claims.at(&["exp"])?, unit)
+        let (leeway, age) = (self.settings.leeway, self.settings.max_token_age);
+        match self.settings.platform.life {
+            Life::Stated(unit) => Some(time(self.claims.at(&["exp"])?, unit)? + leeway),
+            Life::Issued { at, unit, .. } => Some(time(self.claims.at(at)?, unit)? + age),
+            Life::SignedAt(_) => Some(self.signed_at? + age),
+            Life::FirstSeen(_) | Life::Never => None,
+        }
     }
 
     fn check_time(&self) -> Result<(), Refusal> {
@@ -180,7 +185,10 @@ impl Checked<'_> {
 
     fn person(&self) -> Result<Identity, Refusal> {
         let platform = self.settings.platform;
-        let tenant = self.id(platform.tenant, self.settings.claims.tenant.as_deref())?;
+        let tenant = match (platform.tenant, self.settings.claims.tenant.as_deref()) {
+            (Field::Asked, None) => self.id(Field::TheTenant, None)?,
+            (field, asked) => self.id(field, asked)?,
+        };
         let tenant = TenantId::new(&tenant.ok_or(Refusal::MissingClaim)?).map_err(|_| Refusal::WrongClaim)?;
         if !self.settings.tenants.serve(&tenant) {
             return Err(Refusal::WrongTenant);
@@ -231,17 +239,17 @@ impl Checked<'_> {
         })
     }
 
-    fn optional(&self, field: Option<Field>, asked: Option<&str>) -> Result<Option<String>, Refusal> {
+    fn optional(&self, field: Option<Field>, asked: Option<&[String]>) -> Result<Option<String>, Refusal> {
         field.map_or(Ok(None), |field| self.id(field, asked))
     }
 
     /// What a field names; `None` where the token says nothing there.
-    fn id(&self, field: Field, asked: Option<&str>) -> Result<Option<String>, Refusal> {
+    fn id(&self, field: Field, asked: Option<&[String]>) -> Result<Option<String>, Refusal> {
         let text = |path: Path| self.claims.text(path);
         Ok(match field {
             Field::At(path) => self.named(path)?,
             Field::Asked => match asked {
-                Some(name) => self.named(&[name])?,
+                Some(path) => self.named(path)?,
                 None => None,
             },
             Field::After(path, before) => match text(path) {

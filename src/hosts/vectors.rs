@@ -210,8 +210,8 @@ impl Vector {
             login_url: None,
             tenants,
             claims: ClaimNames {
-                tenant: Some("tenant".to_owned()),
-                user: Some("sub".to_owned()),
+                tenant: Some(vec!["tenant".to_owned()]),
+                user: Some(vec!["sub".to_owned()]),
                 ..ClaimNames::default()
             },
             kind: Kind::Client,

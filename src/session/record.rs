@@ -16,7 +16,8 @@ pub(super) const MAX_ANCESTORS: usize = 2;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 pub(super) fn encode(session: &Session) -> Vec<u8> {
-    let Session { id, context: _, principal, confirmed_at, idle_end, absolute_end, ancestors, mark: _ } = session;
+    let Session { id, context: _, principal, confirmed_at, idle_end, absolute_end, ancestors, mark: _, is_lent: _ } =
+        session;
     let mut bytes = Vec::with_capacity(256);
     bytes.extend_from_slice(&id.0);
     bytes.push(kind_code(principal.kind()));
@@ -57,7 +58,8 @@ pub(super) fn decode(record: &[u8], context: ContextId, mark: KeyMark) -> Option
     .in_organization(optional(organization).map(OrganizationId::new).transpose().ok()?)
     .previewed_by(optional(actor).map(SubjectId::new).transpose().ok()?);
     let ancestors = origins(rest)?;
-    Some(Session { id: SessionId(*id), context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark })
+    let (id, is_lent) = (SessionId(*id), false);
+    Some(Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark, is_lent })
 }
 
 /// Fifty bits that tell contexts apart in one browser; nothing is decided by them alone.

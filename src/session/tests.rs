@@ -318,3 +318,29 @@ fn nothing_goes_on_with_a_session_whose_key_or_origin_is_gone() {
     let elsewhere = sessions(&[key("k1", 1)], "https://other.example.com", &clock);
     assert_eq!(elsewhere.still(&session), Err(SessionError::Invalid));
 }
+
+#[test]
+fn one_token_has_one_session_and_what_ends_it_ends_the_token() {
+    let clock = clock();
+    let sessions = ours(&clock);
+    let now = clock.now();
+    let lend = |subject: &str, mark: u8, ends| sessions.lend(principal(subject), &[mark; 32], now, ends);
+    let ends = Some(now + 2 * ABSOLUTE);
+    let (one, again, other) = (lend("u1", 1, ends), lend("u1", 1, ends), lend("u1", 2, ends));
+    assert_eq!(one, again);
+    assert!(one.id() != other.id() && one.context() == other.context());
+    sessions.revoke(&one);
+    clock.advance(2 * ABSOLUTE - Duration::from_secs(1));
+    assert_eq!(sessions.check(&again), Err(SessionError::Revoked), "for as long as the token could be presented");
+    assert_eq!((sessions.check(&other), sessions.slide(&other, clock.now())), (Ok(()), None), "and no cookie of it");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(sessions.check(&other), Err(SessionError::Expired));
+}
+
+#[test]
+fn a_token_without_an_end_lends_a_session_for_the_idle_time() {
+    let clock = clock();
+    let sessions = ours(&clock);
+    let session = sessions.lend(principal("u1"), &[1; 32], clock.now(), None);
+    assert_eq!((sessions.rest(&session), session.expires_at()), (IDLE, clock.now() + IDLE));
+}

@@ -128,6 +128,9 @@ fn metrics_of_a_host_with_keys(upstream: &Upstream) -> String {
     let lines = ["Sec-Fetch-Site: same-origin", "Content-Type: application/json"];
     let answer = gateway.send("POST", "/.vestibule/session", &lines, body.as_bytes());
     assert_eq!(answer.status, 503, "{answer:?}\n{}", gateway.output());
+    let reason = "acme: the platform's keys cannot be fetched";
+    assert!(gateway.admin("GET", "/readyz", &[], b"").text().contains(reason), "{}", gateway.output());
+    assert!(page().contains(&reason.replace("acme", "NAME")));
     gateway.admin("GET", "/metrics", &[], b"").text()
 }
 

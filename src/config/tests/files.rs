@@ -149,7 +149,7 @@ fn the_schema_file_is_the_one_that_the_table_gives() {
 #[test]
 fn the_schema_names_every_key_with_its_default() {
     let schema: serde_json::Value = serde_json::from_str(&json_schema()).expect("JSON");
-    for key in KEYS {
+    for key in KEYS.iter() {
         let pointer = key.path.split('.').map(|part| match part.strip_suffix("[]") {
             Some(list) => format!("/properties/{list}/items"),
             None if part == "*" => "/additionalProperties".to_owned(),

@@ -15,6 +15,9 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("hosts.*.origins", "[\"https://portal.example.com\"]"),
     ("hosts.*.preview", "\"full\""),
     ("hosts.*.forward_token", "\"header\""),
+    ("hosts.*.environment", "\"test\""),
+    ("hosts.*.claims.user", "\"id\""),
+    ("hosts.*.nameless", "\"service\""),
     ("session.absolute", "\"7h\""),
     ("identity.assertion.keys", "[{ env = \"SIGNING_KEY\" }]"),
     ("roles.*.permissions", "[\"projects:read\"]"),
@@ -29,18 +32,49 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("telemetry.level", "\"warn\""),
 ];
 
+/// The host of these tests that has a key; the first one has all others.
+const HOSTS: &[(&str, &str)] = &[
+    ("secret", "portal"),
+    ("audience", "portal"),
+    ("issuer", "portal"),
+    ("algorithms", "portal"),
+    ("kind", "portal"),
+    ("claims", "portal"),
+    ("token", "portal"),
+    ("leeway", "portal"),
+    ("nameless", "portal"),
+    ("secrets", "jira"),
+    ("public_key", "discord"),
+    ("jwks_url", "lms"),
+    ("deployments", "lms"),
+    ("login_url", "lms"),
+    ("environment", "telegram"),
+];
+
+fn host(path: &str) -> &'static str {
+    let key = path.split('.').nth(2).filter(|_| path.starts_with("hosts."));
+    HOSTS.iter().find(|(known, _)| Some(*known) == key).map_or("assembly", |(_, host)| host)
+}
+
+/// The text that a key is written into.
+fn file(path: &str) -> String {
+    if host(path) == "assembly" { whole() } else { hosted() }
+}
+
 fn with_default() -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(|key| !key.default.is_empty())
 }
 
 /// The path in the configuration of these tests: its host, its role, the first item of a list.
 fn concrete(path: &str) -> String {
-    path.replace("hosts.*", "hosts.assembly").replace("roles.*", "roles.viewer").replace("[]", "[0]")
+    let host = format!("hosts.{}", host(path));
+    let path = path.replace("secrets.*", "secrets.site-1").replace("hosts.*", &host);
+    path.replace("roles.*", "roles.viewer").replace("[]", "[0]")
 }
 
 /// The environment variable of a key, which writes it as the file would.
 fn variable(path: &str) -> String {
-    let parts = concrete(path).replace("[0]", ".0").replace('.', "__").to_uppercase();
+    let parts = concrete(path).replace("[0]", ".0").replace('.', "__").replace('-', "_").to_uppercase();
     format!("VESTIBULE__{parts}")
 }
 
@@ -66,15 +100,20 @@ fn debug(config: &Config) -> String {
 
 #[test]
 fn every_documented_default_is_what_a_config_without_the_key_holds() {
-    let base = debug(&good(&whole(), &[]));
-    for key in with_default() {
-        let written = good(&whole(), &[(&variable(key.path), key.default)]);
-        assert_eq!(debug(&written), base, "{} = {}", key.path, key.default);
+    for text in [whole(), hosted()] {
+        let base = debug(&good(&text, &[]));
+        let here: Vec<_> = with_default().filter(|key| file(key.path) == text).collect();
+        for key in &here {
+            let written = good(&text, &[(&variable(key.path), key.default)]);
+            assert_eq!(debug(&written), base, "{} = {}", key.path, key.default);
+        }
+        let all: Vec<_> = here.iter().map(|key| (variable(key.path), key.default)).collect();
+        let all: Vec<_> = all.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        assert_eq!(debug(&good(&text, &all)), base);
+        if text == whole() {
+            assert_eq!(debug(&good(MINIMAL, &[])), debug(&good(MINIMAL, &all_outside_of_sections(&all))));
+        }
     }
-    let all: Vec<_> = with_default().map(|key| (variable(key.path), key.default)).collect();
-    let all: Vec<_> = all.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    assert_eq!(debug(&good(&whole(), &all)), base);
-    assert_eq!(debug(&good(MINIMAL, &[])), debug(&good(MINIMAL, &all_outside_of_sections(&all))));
 }
 
 /// Those that a file without roles, routes, grants, admin and health can have.
@@ -85,10 +124,10 @@ fn all_outside_of_sections<'a>(all: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a 
 
 #[test]
 fn every_key_with_a_default_has_an_effect_or_says_that_it_has_none_yet() {
-    let base = debug(&good(&whole(), &[]));
     for key in with_default() {
         let (name, value) = (variable(key.path), otherwise(key));
-        match read_with(&whole(), &[(&name, &value)]) {
+        let base = debug(&good(&file(key.path), &[]));
+        match read_with(&file(key.path), &[(&name, &value)]) {
             Ok(config) => assert_ne!(debug(&config), base, "{} = {value}", key.path),
             Err(problems) => {
                 assert!(problems.to_string().contains("available in this version"), "{}: {problems}", key.path);
@@ -103,7 +142,7 @@ fn a_value_of_the_wrong_kind_is_one_problem_that_names_key_and_variable() {
     // `require` takes the place of the `access` that the file has.
     for key in KEYS.iter().filter(|key| key.path != "routes[].require") {
         let name = variable(key.path);
-        let problems = bad(&whole(), &[(&name, "2020-01-01")]);
+        let problems = bad(&file(key.path), &[(&name, "2020-01-01")]);
         assert!(
             problems.len() == 1 && problems[0].starts_with(&format!("{name} {}: ", concrete(key.path))),
             "{}: {problems:?}",
@@ -172,7 +211,8 @@ fn walk(path: &str, value: &toml::Value, found: &mut Vec<(String, toml::Value)>)
         _ if KEYS.iter().any(|key| key.path == path) => found.push((path.to_owned(), value.clone())),
         toml::Value::Table(table) => {
             for (name, value) in table {
-                let name = if matches!(path, "hosts" | "roles" | "permissions.headers") { "*" } else { name };
+                let named = matches!(path, "hosts" | "roles" | "permissions.headers" | "hosts.*.secrets");
+                let name = if named { "*" } else { name };
                 walk(&[path, name].join(if path.is_empty() { "" } else { "." }), value, found);
             }
         }
@@ -189,14 +229,17 @@ fn asked(text: &str) -> BTreeSet<String> {
     let document = document::parse(text, &environment, &mut problems).expect("TOML");
     let mut reader = reader::Reader::new(&environment, Path::new(""), problems);
     read(&document, &mut reader);
-    let named = |path: &String| path.replace("hosts.assembly", "hosts.*").replace("roles.viewer", "roles.*");
+    let named = |path: &String| match path.split('.').collect::<Vec<_>>()[..] {
+        [section @ ("hosts" | "roles"), _, ref rest @ ..] => [&[section, "*"], rest].concat().join("."),
+        _ => path.clone(),
+    };
     reader.asked.iter().map(|path| named(path).replace("[0]", "[]")).collect()
 }
 
 #[test]
 fn every_key_that_the_reader_asks_for_is_in_the_table_or_not_available_yet() {
-    let asked = asked(&whole());
-    for key in KEYS {
+    let asked: BTreeSet<_> = [whole(), hosted()].iter().flat_map(|text| asked(text)).collect();
+    for key in KEYS.iter() {
         assert!(asked.contains(key.path), "nobody reads {}", key.path);
     }
     let is_known = |path: &String| {

@@ -14,11 +14,13 @@ use tokio::time::Instant;
 use crate::gateway::body::Upload;
 
 mod dial;
+mod held;
 mod http1;
 mod http2;
 mod settings;
 
 use self::dial::Socket;
+pub(in crate::gateway) use self::held::Held;
 pub use self::settings::{UpstreamAddress, UpstreamProtocol, UpstreamSettings, UpstreamTls};
 
 /// The most header fields that an app's answer may have.
@@ -50,7 +52,14 @@ struct Connections {
 
 /// How many requests the app has, or will have as soon as there is a connection: of everybody, or of one address.
 #[derive(Clone, Debug, Default)]
-pub(in crate::gateway) struct Requests(Arc<AtomicUsize>);
+pub(in crate::gateway) struct Requests(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    requests: AtomicUsize,
+    /// Bytes of bodies that are held as a whole.
+    held: AtomicUsize,
+}
 
 /// One of them; counted until it is dropped.
 #[derive(Debug)]
@@ -114,6 +123,11 @@ impl Upstream {
         Some(Place { _of_all: self.pool.0.requests.admit(most)?, _of_address: of_address })
     }
 
+    /// Room for a body that is held as a whole: `most` for those of everybody, `share` for those of this address.
+    pub(in crate::gateway) fn hold(&self, most: usize, share: usize) -> Held {
+        Held::new(self.pool.0.requests.clone(), most, self.of_address.clone(), share)
+    }
+
     /// How a request is put; an upgrade needs a connection of its own, which HTTP/1.1 has.
     pub(super) fn wire(&self, is_upgrade: bool) -> Wire {
         match self.settings.protocol {
@@ -172,13 +186,13 @@ impl Pool {
 impl Requests {
     fn admit(&self, most: usize) -> Option<Counted> {
         let counted = Counted(self.clone());
-        (self.0.fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
+        (self.0.requests.fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -259,3 +259,16 @@ fn keys_are_carried_over_to_the_same_address_in_the_same_form() {
     assert!(keys.is_like("https://host.example/keys", false));
     assert!(!keys.is_like("https://host.example/keys", true) && !keys.is_like("https://host.example/keys/", false));
 }
+
+#[tokio::test]
+async fn a_set_can_be_fetched_before_a_token_asks_for_it() {
+    let server = Server::new(|number, _| if number == 0 { answer(503, "", "") } else { good("ab") }).await;
+    let clock = clock();
+    let keys = remote(&server.url(), false, &clock);
+    assert!(!keys.probe().await);
+    clock.advance(MINUTE);
+    assert!(keys.probe().await && keys.probe().await);
+    assert!(keys.find(Some("a"), Algorithm::EdDsa).now_or_never().is_some_and(|found| found.is_ok()));
+    assert_eq!(server.seen().len(), 2);
+    assert!(remote("http://127.0.0.1:9", true, &clock).probe().await);
+}

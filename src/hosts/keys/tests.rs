@@ -1,4 +1,5 @@
 use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 
 use super::set::MAX_SET;
 use super::*;
@@ -311,4 +312,26 @@ fn a_set_of_another_form_or_size_is_refused() {
     let padded = format!("{SET}{}", " ".repeat(MAX_SET - SET.len()));
     assert!(KeySet::parse(padded.as_bytes()).is_ok());
     assert_eq!(KeySet::parse(format!("{padded} ").as_bytes()), Err(KeyError::SetSize));
+}
+
+proptest! {
+    /// A byte of the set or of the PEM changed, or the text cut, is another key, none, or the same; never a panic.
+    #[test]
+    fn any_change_of_a_text_is_read_without_a_panic(at in 0..SET.len(), byte: u8, length in 0..SET.len()) {
+        let mut json = SET.as_bytes().to_vec();
+        json[at] = byte;
+        if let Ok(set) = KeySet::parse(&json) {
+            let (message, signature) = parts(ES256);
+            set.find(Some("ec1"), Algorithm::Es256).map(|key| key.verify(Algorithm::Es256, message, &signature));
+        }
+        prop_assert_eq!(KeySet::parse(&SET.as_bytes()[..length]), Err(KeyError::Set));
+        let mut pem = RSA_PEM.as_bytes().to_vec();
+        let at = at % pem.len();
+        pem[at] = byte;
+        if let Some(key) = std::str::from_utf8(&pem).ok().and_then(|pem| PublicKey::from_pem(pem).ok()) {
+            let (message, signature) = parts(RS256);
+            let same = Ok(key.clone()) == PublicKey::from_pem(RSA_PEM);
+            prop_assert_eq!(key.verify(Algorithm::Rs256, message, &signature), same);
+        }
+    }
 }

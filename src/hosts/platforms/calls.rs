@@ -14,6 +14,7 @@ const CALL: Platform = Platform {
     app: App::ByKey,
     audience: Audience::Nowhere,
     life: Life::SignedAt(MINUTE.saturating_mul(5)),
+    opens_session: false,
     user: Field::Workspace,
     kind: KindOf::Always(Kind::Service),
     ..SECRET_JWT
@@ -176,6 +177,7 @@ pub(super) static ROWS: &[Platform] = &[
         carriers: &[header("authorization", Some("JWT"), Comes::FromServer)],
         keys: KeySource::KeyById("https://connect-install-keys.atlassian.com/"),
         app: App::Asked("base URL of the app"),
+        opens_session: false,
         rules: &[Rule::RequestHash(&["qsh"])],
         tenant: Field::At(&["iss"]),
         user: Field::Workspace,
@@ -191,7 +193,7 @@ pub(super) static ROWS: &[Platform] = &[
     Platform {
         name: "shopify-query-hmac",
         title: "Shopify, requests of the shop",
-        carriers: &[Carrier::SignedQuery("hmac")],
+        carriers: &[Carrier::SignedQuery { signature: "hmac", covers: "" }],
         scheme: Scheme::SignedQuery(QueryForm::Shopify),
         life: Life::Issued { at: &["timestamp"], unit: Unit::Digits, age: Duration::from_secs(90) },
         tenant: Field::At(SHOP),
@@ -209,7 +211,7 @@ pub(super) static ROWS: &[Platform] = &[
     Platform {
         name: "shopify-app-proxy",
         title: "Shopify App Proxy",
-        carriers: &[Carrier::SignedQuery("signature")],
+        carriers: &[Carrier::SignedQuery { signature: "signature", covers: "" }],
         scheme: Scheme::SignedQuery(QueryForm::ShopifyProxy),
         life: Life::Issued { at: &["timestamp"], unit: Unit::Digits, age: Duration::from_secs(90) },
         tenant: Field::At(SHOP),

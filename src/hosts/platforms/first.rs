@@ -151,7 +151,7 @@ pub(super) static ROWS: &[Platform] = &[
     Platform {
         name: "vk",
         title: "VK Mini Apps",
-        carriers: &[Carrier::SignedQuery("sign")],
+        carriers: &[Carrier::SignedQuery { signature: "sign", covers: "vk_" }],
         scheme: Scheme::SignedQuery(QueryForm::Vk),
         app: App::ByKey,
         audience: Audience::Nowhere,

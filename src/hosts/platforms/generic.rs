@@ -8,7 +8,7 @@ use super::{ABOUT, BEARER, SECRET_JWT, form, query};
 
 const CONFIGURED: Platform = Platform {
     carriers: &[query("token"), BEARER, form("token")],
-    app: App::Asked("what `aud` says"),
+    app: App::Asked("app's id, as `aud` has it"),
     issuer: Issuer::Asked,
     tenant: Field::Asked,
     user: Field::Asked,

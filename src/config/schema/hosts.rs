@@ -1,0 +1,148 @@
+//! The keys of `[hosts.*]`. Which of them a host has depends on its platform.
+
+use super::{Key, key, required};
+
+pub(super) const KEYS: &[Key] = &[
+    required(
+        "hosts.*.platform",
+        "string",
+        "The platform; `vestibule hosts list` shows them, docs/hosts.md what each needs.",
+    ),
+    required(
+        "hosts.*.tenants",
+        "strings",
+        "Workspaces that are served; all others are refused. [\"*\"] serves all, but not of assembly; left out where the app is the tenant.",
+    ),
+    required(
+        "hosts.*.api_key",
+        "secret",
+        "assembly: the app's API key at the platform; the token cipher's key comes from it too.",
+    ),
+    key(
+        "hosts.*.confirm",
+        "string",
+        "\"online\"",
+        "assembly: online asks the platform who it is; offline is weaker, client users only.",
+    ),
+    key("hosts.*.revalidate", "string", "\"1h\"", "assembly: how long a confirmation holds, plus or minus 20 %."),
+    key(
+        "hosts.*.outage_grace",
+        "string",
+        "\"1h\"",
+        "assembly: proven sessions go on this long while the platform cannot be reached; new ones get 503.",
+    ),
+    key("hosts.*.api_budget.per_second", "integer", "5", "assembly: calls of the platform's API in one second."),
+    key("hosts.*.api_budget.per_month", "integer", "8000", "assembly: calls of the platform's API in thirty days."),
+    key(
+        "hosts.*.api_url",
+        "string",
+        "\"https://api.assembly.com\"",
+        "assembly: the platform's API; never taken from a token.",
+    ),
+    key(
+        "hosts.*.origins",
+        "strings",
+        "[\"https://dashboard.assembly.com\", \"https://*.myassembly.com\", \"https://*.copilot.app\"]",
+        "Pages that may frame the app; each platform has its own default, this is that of assembly.",
+    ),
+    key(
+        "hosts.*.max_token_age",
+        "string",
+        "\"10m\"",
+        "How long a token that states no end is accepted; each platform has its own default, this is that of assembly.",
+    ),
+    key(
+        "hosts.*.preview",
+        "string",
+        "\"read_only\"",
+        "assembly: staff previewing as a client: read_only, full or deny.",
+    ),
+    key(
+        "hosts.*.forward_token",
+        "string",
+        "\"off\"",
+        "assembly: passes the host's token on to the app; only off in this version.",
+    ),
+    key(
+        "hosts.*.secret",
+        "key",
+        "",
+        "What the platform signs or seals with, or a list of such while one is replaced; required by most platforms.",
+    ),
+    key(
+        "hosts.*.secrets.*",
+        "secret",
+        "",
+        "atlassian-connect: the shared secret of each site, by the site's client key.",
+    ),
+    key(
+        "hosts.*.public_key",
+        "public",
+        "",
+        "The platform's public key, PEM or 64 hex digits (Ed25519), as text or from a file; or a list while one is replaced.",
+    ),
+    key(
+        "hosts.*.jwks_url",
+        "string",
+        "",
+        "Where the platform's public keys are; only needed where the platform has no address of its own.",
+    ),
+    key("hosts.*.environment", "string", "\"production\"", "telegram-ed25519: production or test, which key counts."),
+    key(
+        "hosts.*.audience",
+        "string",
+        "",
+        "The app's own id at the platform; required by platforms whose tokens name the app.",
+    ),
+    key(
+        "hosts.*.issuer",
+        "string",
+        "",
+        "What `iss` says; required by generic-jwt, generic-jwe, generic-paseto-…, lti13 and zendesk.",
+    ),
+    key("hosts.*.algorithms", "strings", "", "generic-jwt, required: HS256 alone, or some of RS256, ES256, EdDSA."),
+    key("hosts.*.deployments", "strings", "", "lti13, required: the deployments that are served."),
+    key("hosts.*.login_url", "string", "", "lti13, required: the LMS's authorization endpoint."),
+    key("hosts.*.kind", "string", "", "generic-…, required: what sort of people the host sends, client or internal."),
+    key(
+        "hosts.*.claims.tenant",
+        "words",
+        "",
+        "generic-…: the claim with the workspace; without it the one entry of tenants is the workspace.",
+    ),
+    key(
+        "hosts.*.claims.user",
+        "words",
+        "\"sub\"",
+        "generic-…: the claim with the person's id; a list is a way into claims, [\"user\", \"id\"].",
+    ),
+    key("hosts.*.claims.organization", "words", "", "generic-…: the claim with the customer company."),
+    key("hosts.*.claims.role", "words", "", "generic-…: the claim with the host's word for the person's rank."),
+    key("hosts.*.claims.name", "words", "", "generic-…: the claim with a display name."),
+    key("hosts.*.claims.email", "words", "", "generic-…: the claim with an address."),
+    key(
+        "hosts.*.token.query",
+        "string",
+        "",
+        "generic-…: the parameter of the address with the token; without [hosts.NAME.token] query `token`, form `token` and Bearer.",
+    ),
+    key("hosts.*.token.form", "string", "", "generic-…: the field of a posted form with the token."),
+    key(
+        "hosts.*.token.header",
+        "string",
+        "",
+        "generic-…: the header with the token, alone or with its scheme: \"Authorization: Bearer\".",
+    ),
+    key(
+        "hosts.*.leeway",
+        "string",
+        "\"0s\"",
+        "How far clocks may differ where a token states its times, at most 60s; 10s for shopify.",
+    ),
+    key(
+        "hosts.*.nameless",
+        "string",
+        "\"refuse\"",
+        "A token that names nobody: refuse, or service, which lets it in as a program of its workspace.",
+    ),
+];

@@ -1,0 +1,128 @@
+//! Callers whose proof comes with each request: a host's token in a header, or its signature over the request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use moka::sync::Cache;
+
+use super::Gateway;
+use super::authenticate::Caller;
+use super::body::Upload;
+use super::credentials::Credential;
+use super::forward::Held;
+use super::peer::Peer;
+use super::respond::Rejection;
+use crate::access::{Origin, PreviewRule, Standing};
+use crate::hosts::{Binding, Call, Manner, Presented, Proof};
+use crate::session::{Session, SessionError};
+
+/// Tokens that are remembered as proven, each with less than a kilobyte.
+const MAX_PROVEN: u64 = 20_000;
+
+/// For how long. A key that was withdrawn counts no more after that.
+const PROVEN: Duration = Duration::from_secs(60);
+
+/// Tokens that were proven a moment ago, under the configuration in force. It saves a signature's verification: a hit costs one
+/// SHA-256 and two look-ups, that of the token and that of whether it was ended.
+pub(super) struct Proven(Cache<[u8; 32], Arc<Known>>);
+
+/// Whom a token proves.
+struct Known {
+    session: Session,
+    standing: Arc<Standing>,
+    preview: PreviewRule,
+}
+
+impl Proven {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_PROVEN).time_to_live(PROVEN).build())
+    }
+}
+
+impl Known {
+    fn caller(&self) -> Caller {
+        let (session, standing) = (self.session.clone(), Arc::clone(&self.standing));
+        let principal = session.principal().clone();
+        Caller { principal, standing, preview: self.preview, session, renewed: None, along: Vec::new(), _held: None }
+    }
+}
+
+/// A request as the platform that signed it saw it: the public address, and the target byte for byte as it came. What a proxy
+/// in front of us says of itself is not asked.
+pub(super) fn called(head: &Parts, public: &Origin, body: Bytes) -> Call {
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    Call { method: head.method.clone(), url: format!("{public}{target}"), headers: head.headers.clone(), body }
+}
+
+impl Gateway {
+    /// The caller whom the token proves, if it has not been ended here.
+    pub(super) async fn caller_by_token(
+        &self,
+        credential: &Credential<'_>,
+        head: &Parts,
+        upgrade: bool,
+        upload: &mut Upload,
+        peer: &Peer,
+    ) -> Result<Caller, Rejection> {
+        let caller = self.prove_caller(credential, head, upgrade, upload, peer).await?;
+        match self.sessions.check(&caller.session) {
+            Ok(()) => Ok(caller),
+            Err(SessionError::Expired) => Err(Rejection::TokenExpired),
+            Err(SessionError::Revoked | SessionError::Invalid) => Err(Rejection::TokenInvalid),
+        }
+    }
+
+    /// The caller whom the token proves, whether or not it has been ended here.
+    pub(super) async fn prove_caller(
+        &self,
+        credential: &Credential<'_>,
+        head: &Parts,
+        upgrade: bool,
+        upload: &mut Upload,
+        peer: &Peer,
+    ) -> Result<Caller, Rejection> {
+        let readers = credential.readers(&head.method, &head.headers, upgrade, &self.public)?;
+        let key = credential.key();
+        let known = key.and_then(|key| self.proven.0.get(&key));
+        if let Some(known) = known.filter(|known| !self.sessions.rest(&known.session).is_zero()) {
+            return Ok(known.caller());
+        }
+        // Before a body is taken.
+        if self.limiter.is_exhausted(peer.client) {
+            return Err(Rejection::RateLimited);
+        }
+        let (body, held) = match credential.is_signature() {
+            true => self.whole_body(upload).await?,
+            false => (Bytes::new(), None),
+        };
+        let call = credential.is_bound().then(|| Arc::new(called(head, &self.public, body)));
+        let presented = Presented { manner: Manner::Request, call, ..Presented::default() };
+        let proof = self.prove(&readers, &credential.token, &presented, peer).await?;
+        Ok(Caller { _held: held, ..self.lend(proof, key)? })
+    }
+
+    /// The body, all of it, which from then on is what goes to the app. There is room for 64 of the largest, an eighth of that
+    /// for one address.
+    async fn whole_body(&self, upload: &mut Upload) -> Result<(Bytes, Option<Held>), Rejection> {
+        let most = self.limits.signed_body;
+        let mut held = self.upstream.hold(most.saturating_mul(64), most.saturating_mul(8));
+        let body = upload.gather(most as u64, |bytes| held.grow(bytes)).await?;
+        Ok((body, Some(held)))
+    }
+
+    /// A proof becomes a caller; remembered under the key, where the token can be used again.
+    fn lend(&self, proof: Proof, key: Option<[u8; 32]>) -> Result<Caller, Rejection> {
+        let Proof { principal, confirmed, ends, mark, along, .. } = proof;
+        let host = self.host(&principal).ok_or(Rejection::TokenInvalid)?;
+        let (preview, binding) = (host.preview(), host.binding());
+        let session = self.sessions.lend(principal, &mark, confirmed.at, ends);
+        let known = Known { session, standing: confirmed.standing, preview };
+        let caller = Caller { along, ..known.caller() };
+        if let Some(key) = key.filter(|_| binding == Binding::Bearer) {
+            self.proven.0.insert(key, Arc::new(known));
+        }
+        Ok(caller)
+    }
+}
