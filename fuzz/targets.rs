@@ -16,18 +16,18 @@ use vestibule::hosts::{Call, Scheme, platforms};
 use vestibule::secret::Secret;
 
 /// One for each scheme.
-pub const NAMES: [&str; 8] =
+pub(crate) const NAMES: [&str; 8] =
     ["sealed_cbc", "sealed_gcm", "jwe", "paseto", "jwt", "signed_payload", "signed_query", "signed_request"];
 
 /// The hosts of one scheme, with who they may name.
-pub struct Target {
+pub(crate) struct Target {
     name: &'static str,
     cases: Vec<(Case, Vec<Principal>)>,
 }
 
 impl Target {
     /// The target of this name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let name = *NAMES.iter().find(|known| **known == name)?;
         let lines = include_str!("../tests/data/host-vectors.jsonl").lines();
         let vectors = lines.map(|line| serde_json::from_str::<Vector>(line).expect("a vector"));
@@ -44,7 +44,7 @@ impl Target {
     }
 
     /// Presents the input to every host of the scheme.
-    pub fn run(&self, input: &[u8]) {
+    pub(crate) fn run(&self, input: &[u8]) {
         for (case, people) in &self.cases {
             let decided = match self.name {
                 "signed_request" => {
@@ -88,7 +88,7 @@ fn line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
 }
 
 /// Every token of the vectors of this scheme, good and bad, as an input.
-pub fn seeds(name: &str) -> Vec<Vec<u8>> {
+pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
     let lines = include_str!("../tests/data/host-vectors.jsonl").lines();
     let lines = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let own = lines.filter(|line| scheme(line["platform"].as_str().expect("a platform")) == name);
@@ -109,7 +109,8 @@ fn call_seed(line: &Value) -> Vec<u8> {
     }
     let mut seed = format!("{}\n{method} {url}\n", line["token"].as_str().expect("a token"));
     for (name, value) in request["headers"].as_object().into_iter().flatten() {
-        seed += &format!("{name}: {}\n", value.as_str().expect("a text"));
+        let value = value.as_str().expect("a text");
+        seed = format!("{seed}{name}: {value}\n");
     }
     (seed + "\n" + &text("body", "")).into_bytes()
 }
@@ -133,6 +134,6 @@ fn scheme(platform: &str) -> &'static str {
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => panic!("a vector needs something fetched"),
+        Poll::Pending => unreachable!("a vector needs something fetched"),
     }
 }

@@ -117,7 +117,7 @@ pub enum HostSettings {
     /// `platform = "assembly"`
     Assembly(AssemblySettings),
     /// Every other platform.
-    Hosted(HostedSettings),
+    Hosted(Box<HostedSettings>),
 }
 
 /// `[session]`

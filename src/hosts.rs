@@ -30,6 +30,7 @@ mod jwt;
 mod keys;
 mod login;
 mod material;
+pub mod mint;
 mod paseto;
 mod platform;
 pub mod platforms;
@@ -52,7 +53,7 @@ pub use login::{Login, LoginRequest};
 pub use material::KeyMaterial;
 pub use platform::{
     About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
-    PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
+    Path, PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
 
@@ -75,11 +76,6 @@ pub trait HostPlatform: Send + Sync {
     /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
     fn opens_session(&self) -> bool {
         true
-    }
-
-    /// Whether its tokens are bound to a request, which [`Presented::call`] then has to hold.
-    fn reads_call(&self) -> bool {
-        false
     }
 
     /// What its tokens hold for, beside a session.

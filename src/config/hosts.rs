@@ -59,7 +59,7 @@ fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<Hos
         Scheme::SealedCbc(CbcForm::Assembly) => {
             assembly::read(host, platform, &mut table, reader).map(HostSettings::Assembly)
         }
-        _ => hosted::read(host, platform, &mut table, reader).map(HostSettings::Hosted),
+        _ => hosted::read(host, platform, &mut table, reader).map(Box::new).map(HostSettings::Hosted),
     };
     table.finish(reader);
     settings.filter(|_| written.is_some())

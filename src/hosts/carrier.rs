@@ -1,6 +1,8 @@
-//! Where a token stands in what a browser or a platform sends.
+//! Where a token stands in what a browser or a platform sends, and what it holds for there.
 
 use std::borrow::Cow;
+
+use super::platform::{Once, Platform, RequestForm, Rule, Scheme};
 
 /// Where a token stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,32 @@ impl Carrier {
             Self::Query(name) => name == parameter,
             Self::SignedQuery { signature, covers } => *signature == parameter || parameter.starts_with(covers),
             _ => false,
+        }
+    }
+}
+
+/// What a token holds for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Whoever has it, until it ends.
+    Bearer,
+    /// Whoever has it, once.
+    Once,
+    /// One method, address, or set of headers.
+    Head,
+    /// One request as a whole, with its body.
+    Call,
+}
+
+impl Platform {
+    /// What its tokens hold for.
+    pub fn binding(&self) -> Binding {
+        match self.scheme {
+            Scheme::SignedRequest(RequestForm::DiscordPayload) => Binding::Head,
+            Scheme::SignedRequest(_) => Binding::Call,
+            _ if self.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_))) => Binding::Head,
+            _ if self.once != Once::No => Binding::Once,
+            _ => Binding::Bearer,
         }
     }
 }

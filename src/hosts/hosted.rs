@@ -12,7 +12,7 @@ use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::login::Login;
 use super::material::{KeyMaterial, Keys, macs};
-use super::platform::{Binding, Carrier, Life, Once, Platform, Rule, Scheme};
+use super::platform::{App, Binding, Carrier, Life, Once, Platform, Rule, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
@@ -153,6 +153,30 @@ impl Tenants {
 }
 
 impl HostedSettings {
+    /// Of a row, with nothing configured but keys: for trying out tokens. Serves every workspace that tokens name.
+    pub fn of(name: HostName, platform: &'static Platform, keys: KeyMaterial) -> Self {
+        let (algorithms, max_token_age) = (platform.algorithms().to_vec(), platform.age());
+        let audience = if platform.app == App::InSecret { keys.before_colon() } else { None };
+        Self {
+            name,
+            platform,
+            keys,
+            algorithms,
+            audience,
+            issuer: None,
+            deployments: Vec::new(),
+            login_url: None,
+            tenants: Tenants::Any,
+            claims: ClaimNames::default(),
+            kind: Kind::Client,
+            carriers: platform.carriers.to_vec(),
+            origins: Vec::new(),
+            leeway: platform.leeway,
+            max_token_age,
+            nameless: false,
+        }
+    }
+
     /// Secrets that open or sign, where there are such.
     pub(super) fn secrets(&self) -> &[Secret] {
         match &self.keys {
@@ -219,7 +243,7 @@ impl Hosted {
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
             Scheme::Paseto(purpose) => paseto::open(purpose, bytes, &self.settings.keys)?.into(),
             Scheme::SealedCbc(form) => sealed_cbc::open(form, bytes, secrets)?,
-            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?.into(),
+            Scheme::SealedGcm(form) => sealed_gcm::open(form, bytes, secrets)?,
             Scheme::SignedPayload(form) => signed_payload::open(form, bytes, &self.keys)?.into(),
             Scheme::SignedQuery(form) => {
                 // Pairs can come in any order, and be encoded in several ways: one of the readings names them all.
@@ -329,12 +353,6 @@ impl HostPlatform for Hosted {
 
     fn opens_session(&self) -> bool {
         self.settings.platform.opens_session
-    }
-
-    fn reads_call(&self) -> bool {
-        let platform = self.settings.platform;
-        let is_hashed = platform.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_)));
-        is_hashed || matches!(platform.scheme, Scheme::SignedRequest(_))
     }
 
     fn binding(&self) -> Binding {

@@ -13,6 +13,8 @@ use super::material::Keys;
 use super::refusal::Refusal;
 use super::sha256;
 
+pub(super) mod mint;
+
 /// Longer tokens are not looked at, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 
@@ -85,17 +87,20 @@ fn read<'a>(token: &'a str, algorithms: &[Algorithm]) -> Result<(&'a str, Parts)
 
 /// One of those that are allowed, in a header that asks for nothing else.
 fn algorithm(header: &Claims, allowed: &[Algorithm]) -> Result<Algorithm, Refusal> {
-    if FORBIDDEN.iter().any(|name| header.has(name)) {
-        return Err(Refusal::Malformed);
-    }
-    // A token of another type must not pass for this one (RFC 8725 §3.11).
-    let is_jwt = |typ: &str| ["jwt", "at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
-    if header.has("typ") && !header.text(&["typ"]).is_some_and(is_jwt) {
+    if !is_plain(header) {
         return Err(Refusal::Malformed);
     }
     let named = header.text(&["alg"]).ok_or(Refusal::Malformed)?;
     let known = Algorithm::parse(named).filter(|algorithm| allowed.contains(algorithm));
     known.ok_or(Refusal::AlgorithmNotAllowed)
+}
+
+/// Whether a header asks for nothing but what the configuration says.
+pub(super) fn is_plain(header: &Claims) -> bool {
+    // A token of another type must not pass for this one (RFC 8725 §3.11).
+    let is_jwt = |typ: &str| ["jwt", "at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
+    let is_one = !header.has("typ") || header.text(&["typ"]).is_some_and(is_jwt);
+    is_one && !FORBIDDEN.iter().any(|name| header.has(name))
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, Refusal> {

@@ -1,6 +1,5 @@
 //! The words that a platform is described with: one [`Platform`] is one row of [`super::platforms`].
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-pub use super::carrier::{Carrier, Comes};
+pub use super::carrier::{Binding, Carrier, Comes};
 use super::keys::Algorithm;
 use crate::access::Kind;
 use crate::secret::Secret;
@@ -364,37 +363,29 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// What a token holds for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Binding {
-    /// Whoever has it, until it ends.
-    Bearer,
-    /// Whoever has it, once.
-    Once,
-    /// One method, address, or set of headers.
-    Head,
-    /// One request as a whole, with its body.
-    Call,
-}
-
 impl Platform {
-    /// What its tokens hold for.
-    pub fn binding(&self) -> Binding {
-        match self.scheme {
-            Scheme::SignedRequest(RequestForm::DiscordPayload) => Binding::Head,
-            Scheme::SignedRequest(_) => Binding::Call,
-            _ if self.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_))) => Binding::Head,
-            _ if self.once != Once::No => Binding::Once,
-            _ => Binding::Bearer,
-        }
-    }
-
     /// The header that holds the signature of a request, if that is what its token is.
     pub fn signature_header(&self) -> Option<&'static str> {
         self.carriers.iter().find_map(|carrier| match carrier {
             Carrier::Signature { name, .. } => Some(*name),
             _ => None,
         })
+    }
+
+    /// The algorithms of a JWT; none where the configuration names them, or there is no JWT.
+    pub const fn algorithms(&self) -> &'static [Algorithm] {
+        match self.scheme {
+            Scheme::Jwt(algorithms) => algorithms,
+            _ => &[],
+        }
+    }
+
+    /// How long a token that states no end is accepted; zero where it states one.
+    pub const fn age(&self) -> Duration {
+        match self.life {
+            Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age) => age,
+            Life::Stated(_) | Life::Never => Duration::ZERO,
+        }
     }
 
     /// A secret as the scheme needs it, or what is wrong with it: the keys of ciphers are written in hex or base64url.

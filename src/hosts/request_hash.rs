@@ -9,7 +9,7 @@ use super::query::encode;
 use super::{Call, Manner, Presented};
 
 /// The hash of no request, in tokens that are for requests of scripts.
-const CONTEXT: &str = "context-qsh";
+pub(super) const CONTEXT: &str = "context-qsh";
 
 /// Whether the hash is that of the request which the token came with.
 pub(super) fn fits(hash: &str, presented: &Presented) -> bool {
@@ -20,7 +20,8 @@ pub(super) fn fits(hash: &str, presented: &Presented) -> bool {
     presented.call.as_deref().is_some_and(|call| of(call).is_some_and(|own| own == hash))
 }
 
-fn of(call: &Call) -> Option<String> {
+/// The hash of a request; `None` if its query has no reading.
+pub(super) fn of(call: &Call) -> Option<String> {
     let (path, query) = call.path_and_query();
     let canonical = format!("{}&{}&{}", call.method, canonical_path(path), canonical_query(query)?);
     Some(faster_hex::hex_string(&super::sha256(canonical.as_bytes())))

@@ -262,9 +262,8 @@ impl Checked<'_> {
             }),
             Field::HostOf(path) => text(path).and_then(|url| url.strip_prefix("https://")).map(str::to_owned),
             Field::Joined(paths) => {
-                let part = |path: &Path| match path.is_empty() {
-                    true => self.settings.audience.clone(),
-                    false => self.claims.id(path),
+                let part = |path: &Path| {
+                    if path.is_empty() { self.settings.audience.clone() } else { self.claims.id(path) }
                 };
                 let parts: Option<Vec<String>> = paths.iter().map(part).collect();
                 parts.map(|parts| parts.join("|"))

@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use super::assembly::{ApiBudget, Assembly, AssemblySettings, ConfirmMode};
 use super::keys::{Algorithm, KeySet, PublicKey};
 use super::{
-    App, Call, CbcForm, ClaimNames, Field, Hosted, HostedSettings, KeyMaterial, KeySource, Life, Manner, Platform,
-    Presented, Refusal, Scheme, Tenants, platforms,
+    App, Call, CbcForm, ClaimNames, Field, Hosted, HostedSettings, KeyMaterial, KeySource, Manner, Platform, Presented,
+    Refusal, Scheme, Tenants, platforms,
 };
-use crate::access::{HostName, Kind, PreviewRule, Principal, TenantId};
+use crate::access::{HostName, PreviewRule, Principal, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
@@ -182,45 +182,24 @@ impl Vector {
 
     fn settings(&self, platform: &'static Platform) -> Result<HostedSettings, VectorError> {
         let keys = self.keys(platform)?;
-        let audience = match platform.app {
-            App::InSecret => keys.before_colon(),
-            App::Asked(_) | App::ByKey => self.text(&["audience", "client_id", "bot_id"]),
-        };
-        let row = match platform.life {
-            Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age) => age,
-            Life::Stated(_) | Life::Never => Duration::ZERO,
-        };
-        let tenants = match platform.tenant {
-            Field::TheTenant => Tenants::Listed(vec![TenantId::new(THE_TENANT).expect("a valid id")]),
-            _ => Tenants::Any,
-        };
-        let algorithms = match platform.scheme {
-            Scheme::Jwt(fixed) if !fixed.is_empty() => fixed.to_vec(),
-            Scheme::Jwt(_) if platform.name == "lti13" => vec![Algorithm::Rs256],
-            _ => self.texts("algorithms").iter().filter_map(|name| Algorithm::parse(name)).collect(),
-        };
-        Ok(HostedSettings {
-            name: name(),
-            platform,
-            keys,
-            algorithms,
-            audience,
-            issuer: self.text(&["issuer"]),
-            deployments: self.texts("deployment_ids"),
-            login_url: None,
-            tenants,
-            claims: ClaimNames {
-                tenant: Some(vec!["tenant".to_owned()]),
-                user: Some(vec!["sub".to_owned()]),
-                ..ClaimNames::default()
-            },
-            kind: Kind::Client,
-            carriers: Vec::new(),
-            origins: Vec::new(),
-            leeway: self.seconds("leeway_s").unwrap_or(platform.leeway),
-            max_token_age: self.seconds("max_age_s").or_else(|| self.seconds("ttl_s")).unwrap_or(row),
-            nameless: false,
-        })
+        let mut settings = HostedSettings::of(name(), platform, keys);
+        if platform.app != App::InSecret {
+            settings.audience = self.text(&["audience", "client_id", "bot_id"]);
+        }
+        settings.issuer = self.text(&["issuer"]);
+        settings.deployments = self.texts("deployment_ids");
+        if settings.algorithms.is_empty() {
+            settings.algorithms = self.texts("algorithms").iter().filter_map(|name| Algorithm::parse(name)).collect();
+        }
+        if platform.tenant == Field::TheTenant {
+            settings.tenants = Tenants::Listed(vec![TenantId::new(THE_TENANT).expect("a valid id")]);
+        }
+        let one = |name: &str| Some(vec![name.to_owned()]);
+        settings.claims = ClaimNames { tenant: one("tenant"), user: one("sub"), ..ClaimNames::default() };
+        settings.leeway = self.seconds("leeway_s").unwrap_or(settings.leeway);
+        let age = self.seconds("max_age_s").or_else(|| self.seconds("ttl_s"));
+        settings.max_token_age = age.unwrap_or(settings.max_token_age);
+        Ok(settings)
     }
 
     fn keys(&self, platform: &Platform) -> Result<KeyMaterial, VectorError> {
@@ -261,10 +240,8 @@ impl Request {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| VectorError::Field("the request"))?;
             headers.append(name, HeaderValue::from_str(value).map_err(bad)?);
         }
-        if let Some(name) = platform.signature_header() {
-            if !headers.contains_key(name) {
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_str(token).map_err(bad)?);
-            }
+        if let Some(name) = platform.signature_header().filter(|name| !headers.contains_key(*name)) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(token).map_err(bad)?);
         }
         let target = self.url.clone().unwrap_or_else(|| format!("/?{}", self.query.as_deref().unwrap_or_default()));
         let url = if target.starts_with('/') { format!("https://app.example.test{target}") } else { target };

@@ -15,11 +15,15 @@ fn no_input_that_fuzzing_kept_panics_or_is_somebody_else() {
         let target = Target::named(name).expect("a target");
         let seeds = seeds(name);
         assert!(seeds.len() >= 5, "{name} has no vectors");
-        seeds.iter().for_each(|seed| target.run(seed));
+        for seed in &seeds {
+            target.run(seed);
+        }
         let folder = root().join("fuzz/corpus").join(name);
         let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
         assert!(!files.is_empty(), "{name} has no corpus");
-        files.iter().for_each(|file| target.run(&fs::read(file).expect("readable")));
+        for file in files {
+            target.run(&fs::read(file).expect("readable"));
+        }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn read(
         keys: keys?,
         algorithms: algorithms?,
         audience,
-        issuer: issuer?,
+        issuer: issuer.ok()?,
         deployments: deployments?,
         login_url: login_url?,
         tenants: tenants?,
@@ -66,9 +66,8 @@ pub(super) fn read(
 
 /// The algorithms of a JWT: the platform's, or those that are written, because a token cannot be asked.
 fn algorithms(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Vec<Algorithm>> {
-    let Scheme::Jwt(fixed) = platform.scheme else { return Some(Vec::new()) };
-    if !fixed.is_empty() {
-        return Some(fixed.to_vec());
+    if platform.scheme != Scheme::Jwt(&[]) {
+        return Some(platform.algorithms().to_vec());
     }
     let known = ["HS256", "RS256", "ES256", "EdDSA"];
     let one = |node: &Node| {
@@ -103,12 +102,12 @@ fn audience(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>)
     missing(table, "audience", &format!("write audience = \"…\": the {called}"), reader)
 }
 
-fn issuer(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Option<String>> {
+fn issuer(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Option<String>, ()> {
     match platform.issuer {
-        Issuer::Asked => table.required("issuer", "\"…\": what `iss` says", reader, text).map(Some),
+        Issuer::Asked => table.required("issuer", "\"…\": what `iss` says", reader, text).map(Some).ok_or(()),
         // A host of one's own may name itself, and is then held to it.
-        Issuer::Anybody if platform.tenant == Field::Asked => Some(table.optional("issuer", reader, text)),
-        _ => Some(None),
+        Issuer::Anybody if platform.tenant == Field::Asked => Ok(table.optional("issuer", reader, text)),
+        _ => Ok(None),
     }
 }
 
@@ -272,8 +271,9 @@ fn leeway(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -
 }
 
 fn max_token_age(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Duration {
-    let (Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age)) = platform.life else {
-        return Duration::ZERO;
-    };
+    let age = platform.age();
+    if age.is_zero() {
+        return age;
+    }
     table.or("max_token_age", age, reader, duration(Duration::from_secs(1), MOST))
 }

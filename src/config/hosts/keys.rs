@@ -118,7 +118,7 @@ fn secrets(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) 
     if secrets.is_empty() {
         return missing(table, "secret", "write secret = { env = \"NAME\" }", reader);
     }
-    let secrets = secrets.into_iter().map(|secret| in_form(platform, secret)).collect::<Result<Vec<_>, Fault>>();
+    let secrets = secrets.into_iter().map(|secret| in_form(platform, &secret)).collect::<Result<Vec<_>, Fault>>();
     match secrets {
         Ok(secrets) => Some(secrets),
         Err(fault) => {
@@ -142,12 +142,12 @@ fn secret_list(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Vec<Sec
 }
 
 /// Keys of ciphers are written in hex or base64url; everything else is used as it is.
-fn in_form(platform: &Platform, secret: Secret) -> Result<Secret, Fault> {
+fn in_form(platform: &Platform, secret: &Secret) -> Result<Secret, Fault> {
     // A public key is known to everybody: whoever has it could sign with it as a secret.
     if secret.expose().starts_with(b"-----BEGIN ") {
         return fault("this is a PEM key, and the platform has a secret", "write the secret that the platform shows");
     }
-    platform.fit_secret(&secret).map_or_else(|problem| fault(problem, "check that the secret is the whole one"), Ok)
+    platform.fit_secret(secret).map_or_else(|problem| fault(problem, "check that the secret is the whole one"), Ok)
 }
 
 fn of_tenants(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<KeyMaterial> {

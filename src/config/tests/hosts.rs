@@ -19,7 +19,7 @@ fn problems(lines: &str) -> Vec<String> {
 
 fn hosted(lines: &str) -> HostedSettings {
     match good(&with_host(lines), &[]).hosts.remove(0) {
-        HostSettings::Hosted(host) => host,
+        HostSettings::Hosted(host) => *host,
         HostSettings::Assembly(_) => panic!("another platform"),
     }
 }

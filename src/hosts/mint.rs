@@ -1,0 +1,111 @@
+//! Tokens as the platforms would make them, for tests and for whoever tries out a configuration. Nothing in the path of a
+//! request uses it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::jwt::mint as jwt;
+use super::keys::Algorithm;
+use super::material::KeyMaterial;
+use super::platform::{Rule, Scheme};
+use super::{Call, HostedSettings};
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+
+mod claims;
+#[cfg(test)]
+mod tests;
+
+pub use jwt::SigningKey;
+
+/// What a token is to say.
+pub struct Wish {
+    /// The workspace.
+    pub tenant: Option<String>,
+    /// The person.
+    pub user: Option<String>,
+    /// The customer company, or part of the workspace.
+    pub organization: Option<String>,
+    /// The platform's word for their rank.
+    pub role: Option<String>,
+    /// Claims beside those, or in their place; `null` takes one away.
+    pub claims: Vec<(String, Value)>,
+    /// From now to its end.
+    pub lifetime: Duration,
+    /// The name of the key, for the header of a JWT.
+    pub key_id: Option<String>,
+    /// The request that it is for, for formats that sign one.
+    pub call: Option<Call>,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Minted {
+    /// A token; of signed queries the query.
+    Token(String),
+    /// Headers of the request, each with its value.
+    Headers(Vec<(String, String)>),
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// The platform's tokens say this, and nobody told what.
+    #[error("tokens of this platform name {0}: give {1}")]
+    Missing(&'static str, &'static str),
+    /// A secret is needed.
+    #[error("tokens of this platform are made with its secret: give --secret-env or --secret-file")]
+    Secret,
+    /// A private key is needed.
+    #[error("tokens of this platform are signed with {0}: give --key-file with such a key, PEM of PKCS#8")]
+    Key(&'static str),
+    /// The platform is asked what its tokens mean.
+    #[error("tokens of this platform mean nothing by themselves: only the platform can make one")]
+    Opaque,
+}
+
+/// Makes a token of this host, as its platform would at this moment.
+pub fn mint(
+    settings: &HostedSettings,
+    key: Option<&SigningKey>,
+    wish: &Wish,
+    now: Timestamp,
+) -> Result<Minted, MintError> {
+    let claims = claims::make(settings, wish, now)?;
+    let json = Value::Object(claims).to_string();
+    let secret = || secret(settings, wish).ok_or(MintError::Secret);
+    let token = match settings.platform.scheme {
+        Scheme::Jwt(_) => return jwt_token(settings, key, wish, json.as_bytes()),
+        Scheme::SharedSecret => secret()?.expose_str().map(str::to_owned),
+        _ => return Err(MintError::Opaque),
+    };
+    token.map(Minted::Token).ok_or(MintError::Secret)
+}
+
+fn jwt_token(
+    settings: &HostedSettings,
+    key: Option<&SigningKey>,
+    wish: &Wish,
+    claims: &[u8],
+) -> Result<Minted, MintError> {
+    let named = settings.platform.rules.contains(&Rule::NamedKey);
+    let kid = wish.key_id.as_deref().or(named.then_some("key-1"));
+    let algorithm = settings.algorithms.first().copied().unwrap_or(Algorithm::Hs256);
+    if algorithm == Algorithm::Hs256 {
+        let secret = secret(settings, wish).ok_or(MintError::Secret)?;
+        return Ok(Minted::Token(jwt::with_secret(secret, kid, claims)));
+    }
+    let fits = |key: &&SigningKey| settings.algorithms.contains(&key.algorithm());
+    let key = key.filter(fits).ok_or(MintError::Key(algorithm.as_str()))?;
+    Ok(Minted::Token(jwt::with_key(key, kid, claims)))
+}
+
+/// The first secret: the present one.
+fn secret<'a>(settings: &'a HostedSettings, wish: &Wish) -> Option<&'a Secret> {
+    match &settings.keys {
+        KeyMaterial::Secrets(secrets) => secrets.first(),
+        KeyMaterial::OfTenants(tenants) => tenants.get(wish.tenant.as_deref()?)?.first(),
+        _ => None,
+    }
+}
