@@ -186,7 +186,7 @@ impl Gateway {
         }
         let mut upload = self.upload(incoming, Some(found.route))?;
         let upgrade = UpgradeKey::of(head.version, &head.method, &head.headers);
-        let caller = match found.route.access {
+        let mut caller = match found.route.access {
             Access::Public => None,
             Access::Authenticated | Access::Require(_) => {
                 let peer = &exchange.peer;
@@ -200,6 +200,9 @@ impl Gateway {
         let (permit, grants) =
             authorize::authorize(&self.grants, &self.policy, &found, caller.as_ref(), changes).await?;
         exchange.allow(&grants);
+        if let Some(caller) = caller.as_mut().filter(|caller| caller.learns) {
+            self.learn(caller, &mut upload).await?;
+        }
         let session = caller.as_ref().map(|caller| caller.session.id());
         let socket = session.filter(|_| upgrade.is_some()).map(|session| self.socket(session)).transpose()?;
         let outbound = Outbound {

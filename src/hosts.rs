@@ -22,6 +22,7 @@ mod carrier;
 mod claims;
 mod fetch;
 mod hosted;
+mod installs;
 mod introspection;
 mod json;
 mod jwe;
@@ -48,6 +49,7 @@ mod signed_request;
 pub mod vectors;
 
 pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
+pub use installs::{Installs, InstallsError};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use login::{Login, LoginRequest};
 pub use material::KeyMaterial;
@@ -67,6 +69,17 @@ pub trait HostPlatform: Send + Sync {
 
     /// Where its tokens stand. The first is the usual one.
     fn carriers(&self) -> &[Carrier];
+
+    /// Whether its calls tell something that has to be kept, and so go through [`HostPlatform::learn`].
+    fn learns(&self) -> bool {
+        false
+    }
+
+    /// Takes over what a call says that was proven to be this principal's, before the app hears of it.
+    fn learn<'a>(&'a self, principal: &'a Principal, body: Bytes) -> Pending<'a, Result<(), HostError>> {
+        let _ = (principal, body);
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// How people sign in there, for platforms whose tokens are the answer to a login that we begin.
     fn login(&self) -> Option<Login<'_>> {

@@ -1,6 +1,7 @@
 //! The path of a request, from outside.
 
 mod answers;
+mod connect;
 pub(crate) mod forward;
 mod framing;
 mod hangs;

@@ -69,6 +69,12 @@ origins = ["https://lms.example.com"]
 platform = "atlassian-connect"
 tenants = ["site-1"]
 secrets.site-1 = { env = "JIRA_SITE_1_SECRET" }
+installs = "installs.json"
+[hosts.jira-installs]
+platform = "atlassian-connect-install"
+tenants = ["site-1"]
+audience = "https://app.example.com"
+installs = "installs.json"
 [hosts.discord]
 platform = "discord-interaction"
 tenants = ["my-server"]

@@ -15,7 +15,7 @@ use super::forward::Held;
 use super::peer::Peer;
 use super::respond::Rejection;
 use crate::access::{Origin, PreviewRule, Standing};
-use crate::hosts::{Binding, Call, Manner, Presented, Proof};
+use crate::hosts::{Binding, Call, HostError, Manner, Presented, Proof};
 use crate::session::{Session, SessionError};
 
 /// Tokens that are remembered as proven, each with less than a kilobyte.
@@ -45,7 +45,16 @@ impl Known {
     fn caller(&self) -> Caller {
         let (session, standing) = (self.session.clone(), Arc::clone(&self.standing));
         let principal = session.principal().clone();
-        Caller { principal, standing, preview: self.preview, session, renewed: None, along: Vec::new(), _held: None }
+        Caller {
+            principal,
+            standing,
+            preview: self.preview,
+            session,
+            renewed: None,
+            along: Vec::new(),
+            learns: false,
+            _held: None,
+        }
     }
 }
 
@@ -103,6 +112,17 @@ impl Gateway {
         Ok(Caller { _held: held, ..self.lend(proof, key)? })
     }
 
+    /// Tells the host what a call says that it proved and that may go on, where the host keeps that.
+    pub(super) async fn learn(&self, caller: &mut Caller, upload: &mut Upload) -> Result<(), Rejection> {
+        let Some(host) = self.host(&caller.principal) else { return Ok(()) };
+        let (body, held) = self.whole_body(upload).await?;
+        caller._held = held;
+        host.learn(&caller.principal, body).await.map_err(|error| match error {
+            HostError::Refused | HostError::Expired => Rejection::TokenInvalid,
+            HostError::Unavailable => Rejection::HostUnavailable,
+        })
+    }
+
     /// The body, all of it, which from then on is what goes to the app. There is room for 64 of the largest, an eighth of that
     /// for one address.
     async fn whole_body(&self, upload: &mut Upload) -> Result<(Bytes, Option<Held>), Rejection> {
@@ -116,10 +136,10 @@ impl Gateway {
     fn lend(&self, proof: Proof, key: Option<[u8; 32]>) -> Result<Caller, Rejection> {
         let Proof { principal, confirmed, ends, mark, along, .. } = proof;
         let host = self.host(&principal).ok_or(Rejection::TokenInvalid)?;
-        let (preview, binding) = (host.preview(), host.binding());
+        let (preview, binding, learns) = (host.preview(), host.binding(), host.learns());
         let session = self.sessions.lend(principal, &mark, confirmed.at, ends);
         let known = Known { session, standing: confirmed.standing, preview };
-        let caller = Caller { along, ..known.caller() };
+        let caller = Caller { along, learns, ..known.caller() };
         if let Some(key) = key.filter(|_| binding == Binding::Bearer) {
             self.proven.0.insert(key, Arc::new(known));
         }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderName;
 use moka::sync::Cache;
 
 use super::claims::Claims;
+use super::installs::{Installs, LearnError, Learned};
 use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::login::Login;
-use super::material::{KeyMaterial, Keys, macs};
+use super::material::{KeyMaterial, Keys, TenantSecrets, macs};
 use super::platform::{App, Binding, Carrier, Life, Once, Platform, Rule, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
@@ -50,6 +52,8 @@ pub struct HostedSettings {
     pub deployments: Vec<String>,
     /// The platform's authorization endpoint, where its tokens are the answer to a login.
     pub login_url: Option<String>,
+    /// Secrets that the platform sends while we run: this host learns them, or signs in with them.
+    pub installs: Option<Arc<Installs>>,
     /// Workspaces that are served.
     pub tenants: Tenants,
     /// Names of claims, where the row asks for them.
@@ -166,6 +170,7 @@ impl HostedSettings {
             issuer: None,
             deployments: Vec::new(),
             login_url: None,
+            installs: None,
             tenants: Tenants::Any,
             claims: ClaimNames::default(),
             kind: Kind::Client,
@@ -307,6 +312,22 @@ impl Hosted {
         kept.map(HeaderName::from_static).collect()
     }
 
+    /// Writes down what was learned. What could not be kept is no fault of the platform, which tries again.
+    fn tell(&self, tenant: &TenantId, learned: Result<Learned, LearnError>) -> Result<(), HostError> {
+        let host = &self.settings.name;
+        match learned {
+            Ok(Learned::Nothing) => Ok(()),
+            Ok(learned) => {
+                tracing::info!(event = "host_install", host = %host, tenant = %tenant, "{learned:?}");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(event = "host_install", host = %host, tenant = %tenant, error = %error, "nothing was kept");
+                Err(if matches!(error, LearnError::Refused) { HostError::Refused } else { HostError::Unavailable })
+            }
+        }
+    }
+
     fn standing(&self, principal: &Principal) -> Arc<Standing> {
         self.standings.get(principal).unwrap_or_default()
     }
@@ -339,6 +360,22 @@ impl HostPlatform for Hosted {
 
     fn carriers(&self) -> &[Carrier] {
         &self.settings.carriers
+    }
+
+    fn learns(&self) -> bool {
+        matches!(self.settings.keys, KeyMaterial::KeyById(_)) && self.settings.installs.is_some()
+    }
+
+    fn learn<'a>(&'a self, principal: &'a Principal, body: Bytes) -> Pending<'a, Result<(), HostError>> {
+        let Some(installs) = self.settings.installs.clone().filter(|_| self.learns()) else {
+            return Box::pin(std::future::ready(Ok(())));
+        };
+        let (tenant, now) = (principal.tenant().clone(), self.clock.now());
+        Box::pin(async move {
+            // To the end, also if the caller leaves: the disk is not asked to stop.
+            let learning = tokio::task::spawn_blocking(move || installs.learn(&tenant, &body, now));
+            self.tell(principal.tenant(), learning.await.unwrap_or(Err(LearnError::Full)))
+        })
     }
 
     fn login(&self) -> Option<Login<'_>> {
@@ -445,7 +482,8 @@ fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Re
             _ => Keys::Secrets(macs(secrets)),
         },
         KeyMaterial::OfTenants(tenants) => {
-            Keys::OfTenants(tenants.iter().map(|(tenant, secrets)| (tenant.clone(), macs(secrets))).collect())
+            let written = tenants.iter().map(|(tenant, secrets)| (tenant.clone(), macs(secrets))).collect();
+            Keys::OfTenants(TenantSecrets { written, sent: settings.installs.clone() })
         }
         KeyMaterial::Pinned(keys) => Keys::Pinned(keys.iter().cloned().map(Arc::new).collect()),
         KeyMaterial::Set(set) => Keys::Set(set.clone()),

@@ -39,8 +39,7 @@ pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], keys: &Keys) ->
         (Algorithm::Hs256, Keys::OfTenants(tenants)) => {
             // `iss` only chooses the key here; it means something once that key has signed it.
             let issuer = claims.text(&["iss"]).ok_or(Refusal::MissingClaim)?;
-            let secrets = tenants.get(issuer).ok_or(Refusal::WrongIssuer)?;
-            secrets.iter().any(|secret| mac_fits(secret, signed, &signature))
+            tenants.fits(issuer, |secret| mac_fits(secret, signed, &signature)).ok_or(Refusal::WrongIssuer)?
         }
         (Algorithm::Hs256, _) => return Err(Refusal::AlgorithmNotAllowed),
         (_, keys) => keys.verify(kid.as_deref(), algorithm, signed.as_bytes(), &signature).await?,

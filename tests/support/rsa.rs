@@ -20,6 +20,11 @@ impl Rsa {
         Self(KeyPair::from_pkcs8(der.secret_pkcs8_der()).expect("a key"))
     }
 
+    /// The public key, as PEM.
+    pub(crate) const fn public() -> &'static str {
+        PUBLIC
+    }
+
     /// RS256, with the name of a key if there is one.
     pub(crate) fn sign(&self, kid: Option<&str>, claims: &Value) -> String {
         let mut header = json!({"typ": "JWT", "alg": "RS256"});

@@ -1,6 +1,7 @@
 //! Every platform but Assembly: which keys there are follows from the platform's row.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::{keys, url};
@@ -10,8 +11,8 @@ use crate::config::document::{Node, Value};
 use crate::config::reader::{Reader, Table};
 use crate::config::values::{Fault, duration, fault, suggestion, text, word};
 use crate::hosts::{
-    Algorithm, App, Carrier, ClaimNames, Comes, Field, HostedSettings, Issuer, KindOf, Life, Platform, Rule, Scheme,
-    Tenants,
+    Algorithm, App, Carrier, ClaimNames, Comes, Field, HostedSettings, Installs, Issuer, KeySource, KindOf, Life,
+    Platform, Rule, Scheme, Tenants,
 };
 
 /// The most that two clocks may differ.
@@ -33,6 +34,7 @@ pub(super) fn read(
     let issuer = issuer(platform, table, reader);
     let deployments = deployments(platform, table, reader);
     let login_url = login_url(platform, table, reader);
+    let installs = installs(platform, table, reader);
     let claims = claims(platform, table, reader);
     let tenants = tenants(platform, claims.as_ref().unwrap_or(&ClaimNames::default()), table, reader);
     let kind = kind(platform, table, reader);
@@ -51,6 +53,7 @@ pub(super) fn read(
         issuer: issuer.ok()?,
         deployments: deployments?,
         login_url: login_url?,
+        installs,
         tenants: tenants?,
         claims: claims?,
         kind: kind?,
@@ -135,6 +138,15 @@ fn login_url(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>
     }
     let example = "\"https://…\", the authorization endpoint that the platform shows";
     table.required("login_url", example, reader, url).map(Some)
+}
+
+/// The file with the secrets that a platform sends to its apps while they run.
+fn installs(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Arc<Installs>> {
+    if !matches!(platform.keys, KeySource::SecretOfTenant | KeySource::KeyById(_)) {
+        return None;
+    }
+    let name = table.optional("installs", reader, text)?;
+    Some(Arc::new(Installs::at(reader.path(&name))))
 }
 
 /// Which workspaces are served. Never all of them by accident.

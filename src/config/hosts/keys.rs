@@ -159,8 +159,13 @@ fn of_tenants(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<KeyMater
     if reader.errors() > before {
         return None;
     }
-    if secrets.is_empty() {
-        return missing(table, "secrets", "write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site", reader);
+    if secrets.is_empty() && !table.has("installs") {
+        return missing(
+            table,
+            "secrets",
+            "write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site, or installs = \"installs.json\"",
+            reader,
+        );
     }
     Some(KeyMaterial::OfTenants(secrets))
 }

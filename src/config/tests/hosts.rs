@@ -52,7 +52,7 @@ fn a_host_that_says_only_its_platform_is_told_everything_that_it_lacks() {
         (
             "atlassian-connect",
             &[
-                "secrets is missing / write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site",
+                "secrets is missing / write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site, or installs",
                 "tenants is missing",
             ],
         ),
