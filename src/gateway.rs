@@ -25,6 +25,7 @@ mod credentials;
 mod each;
 mod endpoints;
 mod enrich;
+mod entrances;
 mod form;
 mod forward;
 mod headers;
@@ -39,9 +40,10 @@ mod respond;
 mod route;
 mod streams;
 
-use self::authenticate::{CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
+use self::authenticate::{Asking, CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
 use self::enrich::Outbound;
+use self::form::{Arrival, Posted};
 use self::forward::{Bounds, UpgradeKey, Upstream};
 use self::interim::Interim;
 use self::live::Snapshot;
@@ -171,26 +173,32 @@ impl Gateway {
         let contexts = target.take_parameter(CONTEXT_PARAMETER);
         let _tickets = target.take_parameter(TICKET_PARAMETER);
         let selector = Selector::of(&head.headers, contexts.into_iter().next(), &self.public);
+        let arrival = match self.posted(&head, &mut target, incoming, exchange).await? {
+            Posted::Answer(answer) => return Ok(answer),
+            Posted::Other(arrival) => arrival,
+        };
         let found = match route::destination(&self.routes, &head.method, &target)? {
             Destination::Own(endpoint) => {
                 exchange.own_route(endpoint.route());
-                let upload = self.upload(incoming, None)?;
+                let upload = self.upload(arrival, None)?;
                 return self.answer(endpoint, &head, &selector, upload, exchange).await;
             }
             Destination::App(found) => found,
         };
         exchange.routed(&found);
-        let tokens = self.take_tokens(&mut target, Some(found.route));
-        if let Some(answer) = self.bootstrap(&head, &target, tokens, exchange).await? {
+        let tokens = self.take_tokens(&head, &mut target, found.route);
+        self.take_signatures(&mut target, found.route);
+        if let Some(answer) = self.bootstrap(&head, &selector, &target, &tokens, exchange).await? {
             return Ok(answer);
         }
-        let mut upload = self.upload(incoming, Some(found.route))?;
+        let mut upload = self.upload(arrival, Some(found.route))?;
         let upgrade = UpgradeKey::of(head.version, &head.method, &head.headers);
         let mut caller = match found.route.access {
             Access::Public => None,
             Access::Authenticated | Access::Require(_) => {
-                let peer = &exchange.peer;
-                Some(self.authenticate(&head, &selector, upgrade.is_some(), &mut upload, peer).await?)
+                let credential = self.credentials.find(&head, !found.route.ignore_host_token)?;
+                let asking = Asking { head: &head, peer: &exchange.peer, upgrades: upgrade.is_some() };
+                Some(self.authenticate(&asking, credential, &selector, &mut upload).await?)
             }
         };
         if let Some(caller) = &caller {
@@ -239,12 +247,16 @@ impl Gateway {
     }
 
     /// The caller's body, if what it says of its length is within the limit.
-    fn upload(&self, incoming: Incoming, route: Option<&RouteSpec>) -> Result<Upload, Rejection> {
+    fn upload(&self, arrival: Arrival, route: Option<&RouteSpec>) -> Result<Upload, Rejection> {
         let limits = &self.limits;
         let limit = route.and_then(|route| route.request_body).unwrap_or(limits.request_body);
-        if http_body::Body::size_hint(&incoming).lower() > limit {
+        if arrival.least() > limit {
             return Err(Rejection::BodyTooLarge);
         }
+        let incoming = match arrival {
+            Arrival::Coming(incoming) => incoming,
+            Arrival::Read(upload) => return Ok(upload),
+        };
         let idle = route.and_then(|route| route.body_idle).unwrap_or(limits.body_idle);
         let min_rate = route.and_then(|route| route.body_min_rate).unwrap_or(limits.body_min_rate);
         Ok(Upload::new(incoming, limit, idle, min_rate))

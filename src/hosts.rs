@@ -22,6 +22,7 @@ mod carrier;
 mod claims;
 mod fetch;
 mod hosted;
+pub mod inspect;
 mod installs;
 mod introspection;
 mod json;
@@ -47,6 +48,7 @@ mod signed_payload;
 mod signed_query;
 mod signed_request;
 pub mod vectors;
+mod written;
 
 pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
 pub use installs::{Installs, InstallsError};

@@ -1,7 +1,9 @@
 //! The path of a request, from outside.
 
 mod answers;
+mod bootstrap;
 mod connect;
+mod credentials;
 pub(crate) mod forward;
 mod framing;
 mod hangs;

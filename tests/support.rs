@@ -7,6 +7,7 @@ mod frames;
 mod gateway;
 pub(crate) mod h2;
 mod inside;
+pub(crate) mod jwt;
 mod platform;
 mod process;
 mod rsa;

@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, header};
 
 use super::body::Upload;
+use super::credentials::Credential;
 use super::forward::Held;
 use super::live::Snapshot;
 use super::peer::Peer;
@@ -38,6 +39,14 @@ pub(super) struct Caller {
     pub(super) learns: bool,
     /// Room for the body, where it had to be read as a whole.
     pub(super) _held: Option<Held>,
+}
+
+/// A request that says who is calling.
+pub(super) struct Asking<'a> {
+    pub(super) head: &'a Parts,
+    pub(super) peer: &'a Peer,
+    /// Whether it wants a WebSocket.
+    pub(super) upgrades: bool,
 }
 
 /// What the request's own address says about the session that is meant; taken out of it before it goes on.
@@ -105,19 +114,19 @@ impl Gateway {
     /// not accepted, no cookie stands in for it.
     pub(super) async fn authenticate(
         &self,
-        head: &Parts,
+        asking: &Asking<'_>,
+        credential: Option<Credential<'_>>,
         selector: &Selector,
-        upgrade: bool,
         upload: &mut Upload,
-        peer: &Peer,
     ) -> Result<Caller, Rejection> {
-        if let Some(credential) = self.credentials.find(&head.headers)? {
-            let caller = self.caller_by_token(&credential, head, upgrade, upload, peer).await?;
+        if let Some(credential) = credential {
+            let caller = self.caller_by_token(&credential, asking, upload).await?;
             let context = caller.session.context().as_str();
             let is_meant = selector.0.as_ref().is_none_or(|wanted| wanted == context);
             return if is_meant { Ok(caller) } else { Err(Rejection::ContextMismatch) };
         }
-        check_origin(&head.method, &head.headers, upgrade, &self.public)?;
+        let Asking { head, upgrades, .. } = asking;
+        check_origin(&head.method, &head.headers, *upgrades, &self.public)?;
         let session = self.session(&head.headers, selector)?;
         self.caller(session).await
     }

@@ -2,74 +2,130 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use super::authenticate::CONTEXT_PARAMETER;
+use super::authenticate::{CONTEXT_PARAMETER, Selector};
 use super::body::Body;
+use super::each::called;
+use super::entrances::Token;
 use super::peer::Peer;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::route::{RouteSpec, Target};
 use super::{Gateway, cookies};
 use crate::access::{Origin, Principal};
-use crate::hosts::{Carrier, HostError, HostPlatform, Presented, Proof};
+use crate::hosts::{Binding, Carrier, HostError, HostPlatform, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::Session;
 
-/// A token as it stood in the target, taken out of it.
-pub(super) struct QueryToken {
-    parameter: String,
-    values: Vec<Secret>,
-}
+/// What a host's page opens us in.
+pub(super) const FRAMES: [&str; 2] = ["iframe", "frame"];
+
+/// What a platform's own client opens us in.
+const WINDOWS: [&str; 3] = ["iframe", "frame", "document"];
 
 impl Gateway {
-    /// Takes the hosts' token parameters out of the target, so that nothing behind can see them.
-    pub(super) fn take_tokens(&self, target: &mut Target, route: Option<&RouteSpec>) -> Vec<QueryToken> {
-        if route.is_some_and(|route| route.ignore_host_token) {
+    /// Takes the hosts' tokens out of the target, so that nothing behind can see them, and finds those in headers.
+    pub(super) fn take_tokens(&self, head: &Parts, target: &mut Target, route: &RouteSpec) -> Vec<Token<'_>> {
+        if route.ignore_host_token {
             return Vec::new();
         }
-        let mut tokens: Vec<QueryToken> = Vec::new();
-        for parameter in self.hosts.iter().flat_map(|host| parameters(host.as_ref())) {
-            let values = target.take_parameter(parameter);
-            if !values.is_empty() {
-                let values = values.iter().map(|value| Secret::from(value.as_str())).collect();
-                tokens.push(QueryToken { parameter: parameter.to_owned(), values });
-            }
-        }
+        let mut tokens = self.entrances.take_parameters(target, head.uri.query());
+        tokens.extend(self.entrances.in_headers(&head.headers));
         tokens
     }
 
-    /// Answers a framed navigation that carries a token; `None` for every other request, which has lost the token by now.
+    /// Answers a navigation that carries a token; `None` for every other request, which has lost the token by now.
     pub(super) async fn bootstrap(
         &self,
         head: &Parts,
+        selector: &Selector,
         target: &Target,
-        mut tokens: Vec<QueryToken>,
+        tokens: &[Token<'_>],
         exchange: &mut Exchange,
     ) -> Result<Option<Response<Body>>, Rejection> {
-        if tokens.iter().any(|token| token.values.len() > 1) {
-            return Err(Rejection::MalformedRequest("a token parameter that is repeated"));
+        if tokens.iter().any(Token::is_repeated) {
+            return Err(Rejection::MalformedRequest("a token that is repeated"));
         }
-        let Some(token) = tokens.pop().filter(|_| is_framed_navigation(&head.method, &head.headers)) else {
-            return Ok(None);
-        };
+        let mut opening = tokens.iter().filter(|token| self.opens(token.carrier, head));
+        let Some(token) = opening.next() else { return Ok(None) };
         exchange.event = "bootstrap";
+        if opening.next().is_some() {
+            return Err(Rejection::MalformedRequest("tokens in two places"));
+        }
         // The static rule first: a page that may not frame us learns nothing about a token, not even that it is bad.
-        let framed_by = referring_origin(&head.headers).ok_or(Rejection::OriginRefused)?;
-        let hosts: Vec<_> = self
-            .hosts
-            .iter()
-            .filter(|host| parameters(host.as_ref()).any(|one| one == token.parameter))
-            .filter(|host| host.allows_origin(&framed_by))
-            .collect();
-        let secret =
-            token.values.first().filter(|_| !hosts.is_empty() && tokens.is_empty()).ok_or(Rejection::OriginRefused)?;
+        let page = opening_page(&head.headers)?;
+        let in_header = matches!(token.carrier, Carrier::Header { .. });
+        let hosts = self.readers(token.carrier, |host| match &page {
+            Some(page) => host.allows_origin(page) || (in_header && host.frame_sources().is_empty()),
+            // No page can add a header to a navigation, so where it says nothing the platform's client opens us itself.
+            None => in_header,
+        });
+        let framed_by = page.filter(|page| hosts.iter().any(|host| host.allows_origin(page)));
+        let (proof, live) = self.first_token(head, token.secret()?, &hosts, framed_by, exchange).await?;
+        // A client may add its header again when it follows our answer, and the answer must not be the same then.
+        let current = self.session(&head.headers, selector);
+        if in_header && current.is_ok_and(|session| *session.principal() == proof.principal) {
+            exchange.event = "request";
+            return Ok(None);
+        }
+        Ok(Some(self.land(target, proof, &live, exchange)))
+    }
+
+    /// Whether a token that stands there opens a session with this request. One that comes from our own page is none of the
+    /// host's.
+    fn opens(&self, carrier: &Carrier, head: &Parts) -> bool {
+        let from_us = || opening_page(&head.headers).is_ok_and(|page| page.as_ref() == Some(&self.public));
+        let windows = match carrier {
+            Carrier::Header { .. } if from_us() => return false,
+            Carrier::Header { .. } => &WINDOWS[..],
+            _ => &FRAMES[..],
+        };
+        head.method == Method::GET && is_navigation_to(windows, &head.headers)
+    }
+
+    /// The hosts whose tokens stand there and open sessions, of those that may be asked.
+    pub(super) fn readers(
+        &self,
+        carrier: &Carrier,
+        may_come: impl Fn(&dyn HostPlatform) -> bool,
+    ) -> Vec<&Arc<dyn HostPlatform>> {
+        let reads = |host: &&Arc<dyn HostPlatform>| host.opens_session() && host.carriers().contains(carrier);
+        self.hosts.iter().filter(reads).filter(|host| may_come(host.as_ref())).collect()
+    }
+
+    /// Proves the token of a first navigation. Also says which sessions the browser has already.
+    pub(super) async fn first_token(
+        &self,
+        head: &Parts,
+        token: &Secret,
+        hosts: &[&Arc<dyn HostPlatform>],
+        framed_by: Option<Origin>,
+        exchange: &Exchange,
+    ) -> Result<(Proof, Vec<Session>), Rejection> {
+        if hosts.is_empty() {
+            return Err(Rejection::OriginRefused);
+        }
         let live = self.live(&head.headers);
-        let presented = Presented { framed_by: Some(framed_by), live: principals(&live), ..Presented::default() };
-        let proof = self.prove(&hosts, secret, &presented, &exchange.peer).await?;
-        let session = self.begin(proof, &live, exchange);
-        Ok(Some(see_other(target, &session, &live)))
+        let is_bound = hosts.iter().any(|host| matches!(host.binding(), Binding::Head | Binding::Call));
+        let call = is_bound.then(|| Arc::new(called(head, &self.public, Bytes::new())));
+        let presented = Presented { framed_by, live: principals(&live), call, ..Presented::default() };
+        let proof = self.prove(hosts, token, &presented, &exchange.peer).await?;
+        Ok((proof, live))
+    }
+
+    /// Begins the session and goes to the page that was asked for, at its address without the token.
+    pub(super) fn land(
+        &self,
+        target: &Target,
+        proof: Proof,
+        live: &[Session],
+        exchange: &mut Exchange,
+    ) -> Response<Body> {
+        let session = self.begin(proof, live, exchange);
+        see_other(target, &session, live)
     }
 
     /// Asks the hosts, most of the time one, whether the token is good. To the end, also if the caller leaves: a question
@@ -116,14 +172,6 @@ impl Gateway {
     }
 }
 
-/// The parameters of an address that hold a token of this host.
-pub(super) fn parameters(host: &dyn HostPlatform) -> impl Iterator<Item = &str> {
-    host.carriers().iter().filter_map(|carrier| match carrier {
-        Carrier::Query(name) => Some(name.as_ref()),
-        _ => None,
-    })
-}
-
 async fn first_proof(
     hosts: &[Arc<dyn HostPlatform>],
     token: &Secret,
@@ -143,7 +191,7 @@ async fn first_proof(
 }
 
 /// To the page that was wanted, where the session's cookie goes along.
-pub(super) fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
+fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
     let mut location = target.to_path_and_query();
     if live.iter().any(|other| other.principal() != session.principal()) {
         // Without a selector the landing page could not tell which of the sessions it belongs to.
@@ -162,14 +210,13 @@ pub(super) fn moved(location: &str) -> Response<Body> {
     answer
 }
 
-/// A navigation of a frame, as far as the browser says. One that comes from our own page is none of the host's.
-fn is_framed_navigation(method: &Method, headers: &HeaderMap) -> bool {
+/// A navigation to one of these, from elsewhere, as far as the browser says.
+pub(super) fn is_navigation_to(windows: &[&str], headers: &HeaderMap) -> bool {
     let says = |name: &str, accepted: &[&str]| {
         headers.get(name).is_none_or(|value| accepted.iter().any(|one| value.as_bytes() == one.as_bytes()))
     };
-    method == Method::GET
-        && says("sec-fetch-mode", &["navigate"])
-        && says("sec-fetch-dest", &["iframe", "frame"])
+    says("sec-fetch-mode", &["navigate"])
+        && says("sec-fetch-dest", windows)
         && says("sec-fetch-site", &["cross-site", "same-site", "none"])
 }
 
@@ -177,7 +224,9 @@ pub(super) fn principals(live: &[Session]) -> Vec<Principal> {
     live.iter().map(|session| session.principal().clone()).collect()
 }
 
-/// The origin of the page that a request comes from, as far as the browser says.
-pub(super) fn referring_origin(headers: &HeaderMap) -> Option<Origin> {
-    Origin::of_url(headers.get(header::REFERER)?.to_str().ok()?).ok()
+/// The page that opens us, where the request says so. What it says has to be readable.
+pub(super) fn opening_page(headers: &HeaderMap) -> Result<Option<Origin>, Rejection> {
+    let Some(page) = headers.get(header::REFERER).or_else(|| headers.get(header::ORIGIN)) else { return Ok(None) };
+    let page = page.to_str().ok().and_then(|page| Origin::of_url(page).ok());
+    page.map(Some).ok_or(Rejection::OriginRefused)
 }

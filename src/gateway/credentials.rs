@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use http::header::{self, HeaderName};
+use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::authenticate::check_page;
 use super::respond::Rejection;
+use super::route::Target;
 use crate::access::Origin;
 use crate::hosts::{Binding, Carrier, Comes, HostPlatform};
 use crate::secret::Secret;
@@ -16,14 +18,20 @@ use crate::secret::Secret;
 /// A request costs one look-up for each of these, which is nothing where no host has such tokens.
 pub(super) struct Credentials(Vec<Place>);
 
-/// A header, and the hosts that read it.
+/// A part of a request, and the hosts that read it.
 struct Place {
-    header: HeaderName,
-    /// What stands before the token.
-    scheme: Option<String>,
+    at: At,
     hosts: Vec<Arc<dyn HostPlatform>>,
     /// Whether any page can cause it, because a proxy of the host adds it as a browser adds a cookie.
     ambient: bool,
+}
+
+#[derive(PartialEq, Eq)]
+enum At {
+    /// A header, and in lower case the scheme that stands before the token.
+    Header(HeaderName, Option<String>),
+    /// The query as a whole, where this parameter is in it.
+    Query(&'static str),
 }
 
 /// A token that a request came with; nothing of it is proven.
@@ -36,25 +44,31 @@ impl Credentials {
     pub(super) fn new(hosts: &[Arc<dyn HostPlatform>]) -> Self {
         let mut places: Vec<Place> = Vec::new();
         for host in hosts {
-            for (header, scheme, ambient) in host.carriers().iter().filter_map(place) {
-                let known = places.iter_mut().find(|place| place.is_at(&header, scheme));
-                if let Some(place) = known {
+            for (at, ambient) in host.carriers().iter().filter_map(|carrier| place(host.as_ref(), carrier)) {
+                if let Some(place) = places.iter_mut().find(|place| place.at == at) {
                     place.hosts.push(Arc::clone(host));
                     place.ambient |= ambient;
                 } else {
-                    let (scheme, hosts) = (scheme.map(str::to_owned), vec![Arc::clone(host)]);
-                    places.push(Place { header, scheme, hosts, ambient });
+                    places.push(Place { at, hosts: vec![Arc::clone(host)], ambient });
                 }
             }
         }
         Self(places)
     }
 
-    /// The token that the request came with, if it is one and only one.
-    pub(super) fn find(&self, headers: &HeaderMap) -> Result<Option<Credential<'_>>, Rejection> {
+    /// The parameters that sign a query, which no app sees.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.iter().filter_map(|place| match place.at {
+            At::Header(..) => None,
+            At::Query(parameter) => Some(parameter),
+        })
+    }
+
+    /// The token that the request came with, if it is one and only one. `in_query` is false where the query is the app's alone.
+    pub(super) fn find(&self, head: &Parts, in_query: bool) -> Result<Option<Credential<'_>>, Rejection> {
         let mut found: Option<Credential<'_>> = None;
-        for place in &self.0 {
-            let Some(token) = place.token(headers)? else { continue };
+        for place in self.0.iter().filter(|place| in_query || matches!(place.at, At::Header(..))) {
+            let Some(token) = place.token(head)? else { continue };
             found = match found {
                 None => Some(Credential { place, token }),
                 Some(first) if place.belongs_to(first.place) => Some(first),
@@ -66,52 +80,67 @@ impl Credentials {
     }
 }
 
-/// The header of a carrier of single requests, with its scheme, and whether it is ambient.
-fn place(carrier: &Carrier) -> Option<(HeaderName, Option<&str>, bool)> {
-    let (name, scheme, ambient) = match carrier {
-        Carrier::Header { comes: Comes::First, .. } => return None,
-        Carrier::Header { name, scheme, comes } => (name.as_ref(), scheme.as_deref(), *comes == Comes::FromProxy),
-        Carrier::Signature { name, .. } => (*name, None, false),
-        Carrier::Query(_) | Carrier::SignedQuery { .. } | Carrier::Form(_) | Carrier::Script => return None,
-    };
-    // The configuration has seen that it is one.
-    Some((HeaderName::from_bytes(name.as_bytes()).ok()?, scheme, ambient))
+/// Where a carrier has tokens of single requests, and whether any page can cause them.
+fn place(host: &dyn HostPlatform, carrier: &Carrier) -> Option<(At, bool)> {
+    // The configuration has seen that each is a header's name.
+    let header = |name: &str| HeaderName::from_bytes(name.as_bytes()).ok();
+    match carrier {
+        Carrier::Header { comes: Comes::First, .. } => None,
+        Carrier::Header { name, scheme, comes } => {
+            let scheme = scheme.as_deref().map(str::to_ascii_lowercase);
+            Some((At::Header(header(name)?, scheme), *comes == Comes::FromProxy))
+        }
+        Carrier::Signature { name, .. } => Some((At::Header(header(name)?, None), false)),
+        Carrier::SignedQuery { signature, .. } if !host.opens_session() => Some((At::Query(signature), false)),
+        Carrier::Query(_) | Carrier::SignedQuery { .. } | Carrier::Form(_) | Carrier::Script => None,
+    }
 }
 
 impl Place {
-    fn is_at(&self, header: &HeaderName, scheme: Option<&str>) -> bool {
-        let same = match (&self.scheme, scheme) {
-            (Some(own), Some(other)) => own.eq_ignore_ascii_case(other),
-            (own, other) => own.is_none() && other.is_none(),
-        };
-        same && self.header == *header
-    }
-
-    /// Whether the header is one of several that the other's tokens consist of.
+    /// Whether it is one of several headers that the other's tokens consist of.
     fn belongs_to(&self, other: &Self) -> bool {
-        other.hosts.iter().any(|host| host.headers().contains(&self.header.as_str()))
+        let At::Header(header, _) = &self.at else { return false };
+        other.hosts.iter().any(|host| host.headers().contains(&header.as_str()))
     }
 
-    fn token(&self, headers: &HeaderMap) -> Result<Option<Secret>, Rejection> {
-        let mut values = headers.get_all(&self.header).iter();
-        let Some(value) = values.next() else { return Ok(None) };
-        if values.next().is_some() {
-            return Err(Rejection::MalformedRequest("a header with a token that is repeated"));
+    fn token(&self, head: &Parts) -> Result<Option<Secret>, Rejection> {
+        match &self.at {
+            At::Header(name, scheme) => in_header(&head.headers, name, scheme.as_deref()),
+            At::Query(parameter) => in_query(head.uri.query(), parameter),
         }
-        let unreadable = Rejection::MalformedRequest("a header with a token that cannot be read");
-        let Ok(text) = value.to_str() else { return Err(unreadable) };
-        let token = match &self.scheme {
-            None => text,
-            Some(scheme) => {
-                let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-                if !word.eq_ignore_ascii_case(scheme) {
-                    return Ok(None);
-                }
-                rest.trim_start_matches(' ')
+    }
+}
+
+fn in_header(headers: &HeaderMap, name: &HeaderName, scheme: Option<&str>) -> Result<Option<Secret>, Rejection> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Rejection::MalformedRequest("a header with a token that is repeated"));
+    }
+    let unreadable = Rejection::MalformedRequest("a header with a token that cannot be read");
+    let Ok(text) = value.to_str() else { return Err(unreadable) };
+    let token = match scheme {
+        None => text,
+        Some(scheme) => {
+            let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+            if !word.eq_ignore_ascii_case(scheme) {
+                return Ok(None);
             }
-        };
-        let whole = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        if whole { Ok(Some(Secret::from(token))) } else { Err(unreadable) }
+            rest.trim_start_matches(' ')
+        }
+    };
+    let whole = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if whole { Ok(Some(Secret::from(token))) } else { Err(unreadable) }
+}
+
+fn in_query(query: Option<&str>, parameter: &str) -> Result<Option<Secret>, Rejection> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+    let target = Target::from_parts("/", Some(query));
+    let target = target.map_err(|_| Rejection::MalformedRequest("a query with a character that no URL has"))?;
+    match target.parameters(parameter).count() {
+        0 => Ok(None),
+        1 => Ok(Some(Secret::from(query))),
+        _ => Err(Rejection::MalformedRequest("a signature that is repeated")),
     }
 }
 
@@ -129,7 +158,11 @@ impl<'a> Credential<'a> {
     /// What it is remembered by once it is proven: itself and where it stood. `None` where it cannot be used again.
     pub(super) fn key(&self) -> Option<[u8; 32]> {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        for part in [self.place.header.as_str(), self.place.scheme.as_deref().unwrap_or_default()] {
+        let (name, scheme) = match &self.place.at {
+            At::Header(name, scheme) => (name.as_str(), scheme.as_deref().unwrap_or_default()),
+            At::Query(parameter) => ("?", *parameter),
+        };
+        for part in [name, scheme] {
             digest.update(part.as_bytes());
             digest.update(b"\0");
         }

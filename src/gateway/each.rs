@@ -8,12 +8,12 @@ use http::request::Parts;
 use moka::sync::Cache;
 
 use super::Gateway;
-use super::authenticate::Caller;
+use super::authenticate::{Asking, Caller};
 use super::body::Upload;
 use super::credentials::Credential;
 use super::forward::Held;
-use super::peer::Peer;
 use super::respond::Rejection;
+use super::route::{RouteSpec, Target};
 use crate::access::{Origin, PreviewRule, Standing};
 use crate::hosts::{Binding, Call, HostError, Manner, Presented, Proof};
 use crate::session::{Session, SessionError};
@@ -66,16 +66,21 @@ pub(super) fn called(head: &Parts, public: &Origin, body: Bytes) -> Call {
 }
 
 impl Gateway {
+    /// Takes signatures of the query out of the target, so that no app and no log has them. What they sign stays.
+    pub(super) fn take_signatures(&self, target: &mut Target, route: &RouteSpec) {
+        for parameter in self.credentials.parameters().filter(|_| !route.ignore_host_token) {
+            let _taken = target.take_parameter(parameter);
+        }
+    }
+
     /// The caller whom the token proves, if it has not been ended here.
     pub(super) async fn caller_by_token(
         &self,
         credential: &Credential<'_>,
-        head: &Parts,
-        upgrade: bool,
+        asking: &Asking<'_>,
         upload: &mut Upload,
-        peer: &Peer,
     ) -> Result<Caller, Rejection> {
-        let caller = self.prove_caller(credential, head, upgrade, upload, peer).await?;
+        let caller = self.prove_caller(credential, asking, upload).await?;
         match self.sessions.check(&caller.session) {
             Ok(()) => Ok(caller),
             Err(SessionError::Expired) => Err(Rejection::TokenExpired),
@@ -87,12 +92,11 @@ impl Gateway {
     pub(super) async fn prove_caller(
         &self,
         credential: &Credential<'_>,
-        head: &Parts,
-        upgrade: bool,
+        asking: &Asking<'_>,
         upload: &mut Upload,
-        peer: &Peer,
     ) -> Result<Caller, Rejection> {
-        let readers = credential.readers(&head.method, &head.headers, upgrade, &self.public)?;
+        let Asking { head, peer, upgrades } = *asking;
+        let readers = credential.readers(&head.method, &head.headers, upgrades, &self.public)?;
         let key = credential.key();
         let known = key.and_then(|key| self.proven.0.get(&key));
         if let Some(known) = known.filter(|known| !self.sessions.rest(&known.session).is_zero()) {
@@ -102,14 +106,12 @@ impl Gateway {
         if self.limiter.is_exhausted(peer.client) {
             return Err(Rejection::RateLimited);
         }
-        let (body, held) = match credential.is_signature() {
-            true => self.whole_body(upload).await?,
-            false => (Bytes::new(), None),
-        };
+        let (body, room) =
+            if credential.is_signature() { self.whole_body(upload).await? } else { (Bytes::new(), None) };
         let call = credential.is_bound().then(|| Arc::new(called(head, &self.public, body)));
         let presented = Presented { manner: Manner::Request, call, ..Presented::default() };
         let proof = self.prove(&readers, &credential.token, &presented, peer).await?;
-        Ok(Caller { _held: held, ..self.lend(proof, key)? })
+        Ok(Caller { _held: room, ..self.lend(proof, key)? })
     }
 
     /// Tells the host what a call says that it proved and that may go on, where the host keeps that.

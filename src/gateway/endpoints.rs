@@ -1,12 +1,14 @@
 //! Our own paths on the public listener, all below `/.vestibule/`.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
-use super::authenticate::{Caller, Selector, check_origin};
+use super::authenticate::{Asking, Caller, Selector, check_origin};
 use super::body::{Body, Upload};
 use super::bootstrap::principals;
 use super::forward::upload_rejection;
@@ -14,7 +16,7 @@ use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::{Gateway, cookies};
 use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
-use crate::hosts::{Manner, Presented, Proof};
+use crate::hosts::{HostPlatform, Manner, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::{ContextId, Session};
 
@@ -106,7 +108,9 @@ impl Gateway {
         mut upload: Upload,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
-        let caller = self.authenticate(head, selector, false, &mut upload, &exchange.peer).await?;
+        let credential = self.credentials.find(head, true)?;
+        let asking = Asking { head, peer: &exchange.peer, upgrades: false };
+        let caller = self.authenticate(&asking, credential, selector, &mut upload).await?;
         self.describe(&caller, exchange).await
     }
 
@@ -121,14 +125,16 @@ impl Gateway {
         exchange.event = "exchange";
         // Ended, or one of several: the selector, if there is one, still says which context the token must be of.
         let current = self.session(&head.headers, selector).ok();
-        let asked: TokenExchange = serde_json::from_slice(&collect(upload, MAX_BODY).await?)
+        let asked: TokenExchange = serde_json::from_slice(&collect(upload).await?)
             .map_err(|_| Rejection::MalformedRequest("the body is not {\"token\":…}"))?;
         if asked.token.is_empty() {
             return Err(Rejection::TokenMissing);
         }
         let wanted = asked.host.map(|name| HostName::new(&name)).transpose().map_err(|_| Rejection::TokenInvalid)?;
-        let hosts: Vec<_> =
-            self.hosts.iter().filter(|host| wanted.as_ref().is_none_or(|name| host.name() == name)).collect();
+        let may_read = |host: &&Arc<dyn HostPlatform>| {
+            host.opens_session() && wanted.as_ref().is_none_or(|name| host.name() == name)
+        };
+        let hosts: Vec<_> = self.hosts.iter().filter(may_read).collect();
         let live = self.live(&head.headers);
         let presented = Presented { live: principals(&live), manner: Manner::Exchange, ..Presented::default() };
         let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), &presented, &exchange.peer).await?;
@@ -165,9 +171,10 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
         let done = || own(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", String::new());
-        if let Some(credential) = self.credentials.find(&head.headers)? {
+        if let Some(credential) = self.credentials.find(head, true)? {
             exchange.event = "logout";
-            let caller = self.prove_caller(&credential, head, false, &mut upload, &exchange.peer).await?;
+            let asking = Asking { head, peer: &exchange.peer, upgrades: false };
+            let caller = self.prove_caller(&credential, &asking, &mut upload).await?;
             exchange.identify(&caller.session);
             self.sessions.revoke(&caller.session);
             return Ok(done());
@@ -214,13 +221,12 @@ impl Gateway {
     }
 }
 
-/// All of a body, if it has no more than so many bytes.
-pub(super) async fn collect(mut upload: Upload, most: usize) -> Result<Bytes, Rejection> {
+async fn collect(mut upload: Upload) -> Result<Bytes, Rejection> {
     let mut body = BytesMut::new();
     while let Some(frame) = upload.frame().await {
         let frame = frame.map_err(|error| upload_rejection(&error))?;
         if let Ok(data) = frame.into_data() {
-            if body.len() + data.len() > most {
+            if body.len() + data.len() > MAX_BODY {
                 return Err(Rejection::BodyTooLarge);
             }
             body.extend_from_slice(&data);

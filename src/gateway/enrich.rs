@@ -17,6 +17,7 @@ use super::peer::Peer;
 use super::route::Target;
 use crate::access::{Effective, Origin, Permission, Permit, Principal, RoleKey, Standing};
 use crate::assertion::Assertions;
+use crate::hosts::Carrier;
 
 /// The names of the headers that the app reads. The defaults are `X-Vestibule-…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,11 +121,16 @@ pub(super) struct Enrich {
     host: HeaderValue,
     authority: Authority,
     scheme: HeaderValue,
-    /// Parameters that are credentials, which the page that asked may still have in its address.
-    secret_parameters: Vec<String>,
-    /// Headers that only the hosts may set.
-    of_hosts: Vec<HeaderName>,
+    of_hosts: OfHosts,
     assertions: Arc<Assertions>,
+}
+
+/// What the hosts put into requests for us, and not for the app.
+pub(super) struct OfHosts {
+    /// Parameters that are credentials, which the page that asked may still have in its address.
+    pub(super) parameters: Vec<Carrier>,
+    /// Headers that only the hosts may set.
+    pub(super) headers: Vec<HeaderName>,
 }
 
 /// One request on its way out: what is known about it beyond the caller's own headers.
@@ -146,22 +152,21 @@ impl Enrich {
         profile: bool,
         path_prefix: String,
         public: &Origin,
-        secret_parameters: Vec<String>,
-        of_hosts: Vec<HeaderName>,
+        of_hosts: OfHosts,
         assertions: Arc<Assertions>,
     ) -> Self {
         let ours = IdentityHeaders::default();
         let renamed = names.all().into_iter().filter(|name| !ours.all().contains(name)).cloned().collect();
         let (host, scheme) = (value(public.authority()), value(public.scheme()));
         let authority = Authority::try_from(public.authority()).expect("an origin's authority was parsed before");
-        Self { names, renamed, profile, path_prefix, host, authority, scheme, secret_parameters, of_hosts, assertions }
+        Self { names, renamed, profile, path_prefix, host, authority, scheme, of_hosts, assertions }
     }
 
     fn copies(&self, name: &HeaderName, along: &[HeaderName]) -> bool {
         !is_reserved(name)
             && !matches!(*name, header::COOKIE | header::REFERER)
             && !self.renamed.iter().any(|ours| reads_like(name, ours))
-            && (along.contains(name) || !self.of_hosts.iter().any(|theirs| reads_like(name, theirs)))
+            && (along.contains(name) || !self.of_hosts.headers.iter().any(|theirs| reads_like(name, theirs)))
     }
 
     /// The address of the page that asked, without what opens a session. `None` for one that cannot be read.
@@ -169,7 +174,8 @@ impl Enrich {
         let text = value.to_str().ok()?;
         let Some((page, query)) = text.split_once('?') else { return Some(value.clone()) };
         let mut target = Target::from_parts("/", query.split('#').next()).ok()?;
-        let taken = self.secret_parameters.iter().filter(|name| !target.take_parameter(name).is_empty()).count();
+        let mut is_taken = |secret: &&Carrier| !target.take_parameters(|name| secret.takes(name)).is_empty();
+        let taken = self.of_hosts.parameters.iter().filter(|secret| is_taken(secret)).count();
         match (taken, target.query()) {
             (0, _) => Some(value.clone()),
             (_, None) => HeaderValue::from_str(page).ok(),

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 
 use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
-use super::bootstrap::parameters;
 use super::credentials::Credentials;
 use super::each::Proven;
-use super::enrich::Enrich;
+use super::enrich::{Enrich, OfHosts};
+use super::entrances::Entrances;
 use super::forward::{Pool, Requests, Upstream};
 use super::limiter::FailureLimiter;
 use super::record::RequestIds;
@@ -24,7 +24,7 @@ use crate::access::{Origin, Policy};
 use crate::assertion::Assertions;
 use crate::audit::Audit;
 use crate::grants::GrantLookup;
-use crate::hosts::HostPlatform;
+use crate::hosts::{Carrier, HostPlatform};
 use crate::session::Sessions;
 
 /// The snapshot that requests are served with. Whoever holds a clone sees every replacement.
@@ -52,6 +52,8 @@ pub(super) struct Snapshot {
     pub(super) limits: Limits,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) hosts: Vec<Arc<dyn HostPlatform>>,
+    /// Where tokens that open sessions may stand.
+    pub(super) entrances: Entrances,
     /// Where tokens of single requests may stand.
     pub(super) credentials: Credentials,
     pub(super) proven: Proven,
@@ -146,18 +148,15 @@ impl Snapshot {
     fn new(settings: GatewaySettings, generation: u64, request_ids: Arc<RequestIds>, streams: Arc<Streams>) -> Self {
         let GatewaySettings { public, limits, hosts, assertions, upstream, .. } = settings;
         let prefix = upstream.path_prefix.clone();
-        let own = hosts.iter().flat_map(|host| parameters(host.as_ref())).chain([TICKET_PARAMETER]);
-        let secrets = own.map(str::to_owned).collect();
-        let of_hosts = hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect();
-        let enrich = Enrich::new(
-            settings.headers,
-            settings.profile,
-            prefix,
-            &public,
-            secrets,
-            of_hosts,
-            Arc::clone(&assertions),
-        );
+        let entrances = Entrances::new(&hosts);
+        let credentials = Credentials::new(&hosts);
+        let named = credentials.parameters().chain([TICKET_PARAMETER]).map(|name| Carrier::Query(name.into()));
+        let of_hosts = OfHosts {
+            parameters: entrances.parameters().cloned().chain(named).collect(),
+            headers: hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect(),
+        };
+        let (names, profile) = (settings.headers, settings.profile);
+        let enrich = Enrich::new(names, profile, prefix, &public, of_hosts, Arc::clone(&assertions));
         let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
         Self {
             generation,
@@ -166,8 +165,9 @@ impl Snapshot {
             limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
             limits,
             tls: settings.tls,
-            credentials: Credentials::new(&hosts),
+            credentials,
             proven: Proven::new(),
+            entrances,
             hosts,
             sessions: settings.sessions,
             grants: settings.grants,

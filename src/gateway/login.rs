@@ -7,11 +7,12 @@ use http::{HeaderMap, Method, Response, header};
 
 use super::authenticate::{CONTEXT_PARAMETER, TICKET_PARAMETER};
 use super::body::{Body, Upload};
-use super::bootstrap::{moved, principals, referring_origin, see_other};
+use super::bootstrap::{moved, opening_page, principals};
+use super::form::{Fields, Form};
 use super::record::Exchange;
 use super::respond::Rejection;
 use super::route::Target;
-use super::{Gateway, cookies, form};
+use super::{Gateway, cookies};
 use crate::access::{HostName, Origin};
 use crate::hosts::{HostPlatform, Presented};
 use crate::secret::Secret;
@@ -44,12 +45,13 @@ impl Gateway {
         let host = self.hosts.iter().find(|host| host.name() == name).ok_or(Rejection::NotRouted)?;
         let login = host.login().ok_or(Rejection::NotRouted)?;
         let fields = match head.method {
-            Method::POST => form::posted(&head.headers, upload).await?,
-            _ => form::fields(head.uri.query().unwrap_or_default())?,
-        };
+            Method::POST => Form::read(&head.headers, upload).await?,
+            _ => Form::parse(head.uri.query().unwrap_or_default().as_bytes())?,
+        }
+        .into_fields()?;
         let request = login.read(&fields).map_err(Rejection::MalformedRequest)?;
         self.landing(request.target).ok_or(Rejection::MalformedRequest("a target_link_uri that is no page of ours"))?;
-        let page = referring_origin(&head.headers).filter(|page| host.allows_origin(page));
+        let page = opening_page(&head.headers).ok().flatten().filter(|page| host.allows_origin(page));
         let begun = self.sessions.begin_login(name, page.as_ref());
         exchange.keep(&begun.set_cookie);
         let callback = format!("{}/.vestibule/callback", self.public);
@@ -69,16 +71,15 @@ impl Gateway {
         if !self.hosts.iter().any(|host| answers_from(host.as_ref(), &poster)) {
             return Err(Rejection::OriginRefused);
         }
-        let fields = form::posted(&head.headers, upload).await?;
+        let fields = Form::read(&head.headers, upload).await?.into_fields()?;
         let login = self.login_of(&fields, &head.headers)?;
         let host = self.hosts.iter().find(|host| *host.name() == login.host);
         let host = host.filter(|host| answers_from(host.as_ref(), &poster)).ok_or(Rejection::OriginRefused)?;
-        if let Some(error) = form::field(&fields, "error") {
+        if let Some(error) = field(&fields, "error") {
             let known = ERRORS.into_iter().find(|known| *known == error);
             return Err(Rejection::LoginLost(known.unwrap_or("the host answered with an error of its own")));
         }
-        let token =
-            form::field(&fields, "id_token").ok_or(Rejection::MalformedRequest("a callback without a token"))?;
+        let token = field(&fields, "id_token").ok_or(Rejection::MalformedRequest("a callback without a token"))?;
         let live = self.live(&head.headers);
         let presented = Presented {
             framed_by: Some(poster),
@@ -90,14 +91,13 @@ impl Gateway {
         let target = proof.target.as_deref().and_then(|target| self.landing(target)).ok_or(Rejection::TokenInvalid)?;
         // The page that frames us, where another one of the platform posts the answer.
         proof.ancestors.extend(login.page.filter(|page| !presented.framed_by.iter().any(|poster| poster == page)));
-        let session = self.begin(proof, &live, exchange);
         exchange.keep(&login.clear_cookie);
-        Ok(see_other(&target, &session, &live))
+        Ok(self.land(&target, proof, &live, exchange))
     }
 
     /// The login that this browser began, as the state says which came back.
-    fn login_of(&self, fields: &form::Fields, headers: &HeaderMap) -> Result<EndedLogin, Rejection> {
-        let state = form::field(fields, "state").ok_or(Rejection::MalformedRequest("a callback without a state"))?;
+    fn login_of(&self, fields: &Fields, headers: &HeaderMap) -> Result<EndedLogin, Rejection> {
+        let state = field(fields, "state").ok_or(Rejection::MalformedRequest("a callback without a state"))?;
         let ended = self.sessions.end_login(state, |name| cookies::named(headers, name));
         ended.map_err(|error| {
             Rejection::LoginLost(match error {
@@ -121,9 +121,13 @@ impl Gateway {
         let path = if path.is_empty() { "/" } else { path };
         let mut target = Target::from_parts(path, query).ok().filter(|target| !target.is_ours())?;
         let _ours = (target.take_parameter(CONTEXT_PARAMETER), target.take_parameter(TICKET_PARAMETER));
-        let _tokens = self.take_tokens(&mut target, None);
+        let _tokens = self.entrances.take_parameters(&mut target, None);
         Some(target)
     }
+}
+
+fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
 }
 
 /// Whether the host has logins, and answers them from pages of this origin.

@@ -14,7 +14,7 @@ use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
 use super::login::Login;
 use super::material::{KeyMaterial, Keys, TenantSecrets, macs};
-use super::platform::{App, Binding, Carrier, Life, Once, Platform, Rule, Scheme};
+use super::platform::{App, Binding, Carrier, Life, Once, Platform, QueryForm, Rule, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
@@ -112,6 +112,7 @@ pub struct Hosted {
 }
 
 /// A token as it was recognised.
+#[derive(Clone, Copy)]
 struct Sight {
     mark: [u8; 32],
     first_seen: Timestamp,
@@ -235,7 +236,7 @@ impl Hosted {
         Ok(self.proof(identity, presented, Sight { mark, first_seen, ends }))
     }
 
-    async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
+    pub(super) async fn open(&self, token: &Secret, presented: &Presented) -> Result<Opened, Refusal> {
         let (bytes, secrets) = (token.expose(), self.settings.secrets());
         let opened = match self.settings.platform.scheme {
             Scheme::Jwt(_) => {
@@ -258,6 +259,7 @@ impl Hosted {
             }
             Scheme::SignedRequest(form) => {
                 let call = presented.call.as_deref().ok_or(Refusal::Malformed)?;
+                signed_request::check_headers(call, &self.settings.carriers)?;
                 signed_request::open(form, bytes, call, &self.keys)?
             }
             Scheme::SharedSecret => shared_secret::open(bytes, secrets)?.into(),
@@ -479,6 +481,7 @@ fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Re
     Ok(match &settings.keys {
         KeyMaterial::Secrets(secrets) => match (settings.platform.scheme, &secrets[..]) {
             (Scheme::Introspection(url), [secret, ..]) => asked(url, secret)?,
+            (Scheme::SignedQuery(QueryForm::TelegramMac), _) => Keys::Secrets(signed_query::bot_keys(secrets)),
             _ => Keys::Secrets(macs(secrets)),
         },
         KeyMaterial::OfTenants(tenants) => {

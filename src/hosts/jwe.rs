@@ -1,4 +1,4 @@
-//! The scheme of hosts that seal a JWE: compact serialization (RFC 7516 §7.1), `dir` (RFC 7518 §4.5) with `A256GCM` (§5.3).
+//! The scheme of hosts that seal a JWE: compact serialization (RFC 7516 §7.1), `dir` with `A256GCM` (RFC 7518 §4.5, §5.3).
 //!
 //! Both algorithms are fixed: a header only has to name them (RFC 8725 §3.1). The key is the configuration's, so the
 //! part for an encrypted key is empty (RFC 7516 §5.2), and nothing in the header may bring another key or compress.
@@ -35,7 +35,6 @@ pub(super) fn open(token: &[u8], secrets: &[Secret]) -> Result<Claims, Refusal> 
 }
 
 /// Makes a token as a host would, of JSON text. `None` where the secret is no key.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
 pub(super) fn mint(json: &[u8], secret: &Secret) -> Option<String> {
     let header = BASE64_URL_SAFE_NO_PAD.encode(br#"{"alg":"dir","enc":"A256GCM"}"#);
     let (iv, mut ciphertext) = seal(&prepared(secret.expose())?, header.as_bytes(), json);

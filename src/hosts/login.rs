@@ -5,7 +5,7 @@
 //! state and a nonce, and the platform posts the token with both. Who makes state and nonce, and looks at the request,
 //! is the gateway's affair; what the parameters mean stands here.
 
-use super::query::encode;
+use super::query;
 
 /// The longest value that is passed on, in bytes. Hints are opaque; those of large platforms are JWTs of about 1 KiB.
 const MAX_VALUE: usize = 4096;
@@ -73,6 +73,11 @@ impl Login<'_> {
         }
         address
     }
+}
+
+/// All but unreserved characters (RFC 3986 §2.3).
+fn encode(text: &str) -> String {
+    query::encode(text, b"-._~")
 }
 
 #[cfg(test)]

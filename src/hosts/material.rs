@@ -86,9 +86,34 @@ impl Keys {
             },
         }
     }
+
+    /// Whether one of the secrets made this MAC over the pieces, one after the other. A body is hashed where it is and not
+    /// copied; that costs two MACs of 32 bytes more, because ring compares in constant time only what it computes itself.
+    pub(super) fn check_mac(&self, pieces: &[&[u8]], mac: &[u8]) -> Result<(), Refusal> {
+        let Self::Secrets(secrets) = self else { return Err(Refusal::AlgorithmNotAllowed) };
+        let fits = |secret: &hmac::Key| {
+            let mut context = hmac::Context::with_key(secret);
+            pieces.iter().for_each(|piece| context.update(piece));
+            let own = hmac::sign(secret, context.sign().as_ref());
+            hmac::verify(secret, mac, own.as_ref()).is_ok()
+        };
+        if secrets.iter().any(fits) { Ok(()) } else { Err(Refusal::BadSignature) }
+    }
+
+    /// Whether one of the pinned keys made this Ed25519 signature.
+    pub(super) fn check_signature(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        let Self::Pinned(keys) = self else { return Err(Refusal::AlgorithmNotAllowed) };
+        let genuine = keys.iter().any(|key| key.verify(Algorithm::EdDsa, message, signature));
+        if genuine { Ok(()) } else { Err(Refusal::BadSignature) }
+    }
 }
 
 /// HMAC-SHA256 keys of secrets.
 pub(super) fn macs(secrets: &[Secret]) -> Vec<hmac::Key> {
     secrets.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose())).collect()
+}
+
+/// HMAC-SHA256 of a message with a secret.
+pub(super) fn mac(secret: &Secret, message: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.expose()), message)
 }

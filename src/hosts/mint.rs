@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::jwt::mint as jwt;
 use super::keys::Algorithm;
 use super::material::KeyMaterial;
-use super::platform::{Rule, Scheme};
-use super::{Call, HostedSettings};
+use super::platform::{Purpose, Rule, Scheme};
+use super::{Call, HostedSettings, jwe, paseto, sealed_gcm};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
@@ -75,8 +75,13 @@ pub fn mint(
     let claims = claims::make(settings, wish, now)?;
     let json = Value::Object(claims).to_string();
     let secret = || secret(settings, wish).ok_or(MintError::Secret);
+    let ed25519 = || key.and_then(SigningKey::ed25519).ok_or(MintError::Key("Ed25519"));
     let token = match settings.platform.scheme {
         Scheme::Jwt(_) => return jwt_token(settings, key, wish, json.as_bytes()),
+        Scheme::Jwe => jwe::mint(json.as_bytes(), secret()?),
+        Scheme::Paseto(Purpose::Local) => paseto::mint_local(json.as_bytes(), b"", secret()?),
+        Scheme::Paseto(Purpose::Public) => Some(paseto::mint_public(json.as_bytes(), b"", ed25519()?)),
+        Scheme::SealedGcm(form) => sealed_gcm::mint(form, json.as_bytes(), secret()?),
         Scheme::SharedSecret => secret()?.expose_str().map(str::to_owned),
         _ => return Err(MintError::Opaque),
     };

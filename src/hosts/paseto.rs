@@ -1,8 +1,9 @@
-//! The scheme of hosts that make PASETOs of version 4 (PASETO specification, "Protocol Version 4"): `v4.local` is sealed with
-//! XChaCha20 and a tag of keyed BLAKE2b, `v4.public` is signed with Ed25519.
+//! The scheme of hosts that make PASETOs of version 4 (PASETO specification, "Protocol Version 4"): `v4.local` is sealed
+//! with `XChaCha20` and a tag of keyed `BLAKE2b`, `v4.public` is signed with Ed25519.
 //!
 //! Version and purpose are configured, and a key has one purpose: a secret never verifies, a public key never opens. A
-//! footer is authentic like the rest and is not read: a `kid` or `wpk` in it chooses no key. There is no implicit assertion.
+//! footer is authentic like the rest and is not read: a `kid` or `wpk` in it chooses no key. There is no implicit
+//! assertion.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -62,7 +63,6 @@ pub(super) fn open(purpose: Purpose, token: &[u8], keys: &KeyMaterial) -> Result
 }
 
 /// Makes a `v4.local` as a host would, of JSON text. `None` where the secret is no key.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
 pub(super) fn mint_local(json: &[u8], footer: &[u8], secret: &Secret) -> Option<String> {
     let mut nonce = [0; NONCE];
     SystemRandom::new().fill(&mut nonce).expect("the operating system gives random bytes, or nothing here is safe");
@@ -70,7 +70,6 @@ pub(super) fn mint_local(json: &[u8], footer: &[u8], secret: &Secret) -> Option<
 }
 
 /// Makes a `v4.public` as a host would, of JSON text.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
 pub(super) fn mint_public(json: &[u8], footer: &[u8], key: &Ed25519KeyPair) -> String {
     let header = header(Purpose::Public);
     let signature = key.sign(&encoded(&[header.as_bytes(), json, footer, b""]));

@@ -246,6 +246,15 @@ pub enum Issuer {
 pub enum Life {
     /// It states its end, in `exp` or the like, and perhaps its beginning in `nbf` and `iat`.
     Stated(Unit),
+    /// It states when it was made and when it ends, both under names of its own.
+    Between {
+        /// Where it says when it was made.
+        begin: Path,
+        /// Where it says when it ends.
+        end: Path,
+        /// In what.
+        unit: Unit,
+    },
     /// It states when it was made; it is accepted for this long.
     Issued {
         /// Where it says so.
@@ -384,7 +393,7 @@ impl Platform {
     pub const fn age(&self) -> Duration {
         match self.life {
             Life::Issued { age, .. } | Life::SignedAt(age) | Life::FirstSeen(age) => age,
-            Life::Stated(_) | Life::Never => Duration::ZERO,
+            Life::Stated(_) | Life::Between { .. } | Life::Never => Duration::ZERO,
         }
     }
 

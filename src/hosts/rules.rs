@@ -57,6 +57,7 @@ impl Checked<'_> {
         let (leeway, age) = (self.settings.leeway, self.settings.max_token_age);
         match self.settings.platform.life {
             Life::Stated(unit) => Some(time(self.claims.at(&["exp"])?, unit)? + leeway),
+            Life::Between { end, unit, .. } => Some(time(self.claims.at(end)?, unit)? + leeway),
             Life::Issued { at, unit, .. } => Some(time(self.claims.at(at)?, unit)? + age),
             Life::SignedAt(_) => Some(self.signed_at? + age),
             Life::FirstSeen(_) | Life::Never => None,
@@ -67,6 +68,14 @@ impl Checked<'_> {
         let age = self.settings.max_token_age;
         match self.settings.platform.life {
             Life::Stated(unit) => self.check_stated(unit),
+            Life::Between { begin, end, unit } => {
+                let moment = |path: Path| {
+                    let stated = self.claims.at(path).ok_or(Refusal::MissingClaim)?;
+                    time(stated, unit).ok_or(Refusal::Malformed)
+                };
+                let (begin, end) = (moment(begin)?, moment(end)?);
+                if self.now >= end + self.settings.leeway { Err(Refusal::Expired) } else { self.check_begun(begin) }
+            }
             Life::Issued { at, unit, .. } => {
                 let stated = self.claims.at(at).ok_or(Refusal::MissingClaim)?;
                 self.check_age(time(stated, unit).ok_or(Refusal::Malformed)?, age)
@@ -92,13 +101,12 @@ impl Checked<'_> {
     }
 
     fn check_age(&self, made: Timestamp, age: Duration) -> Result<(), Refusal> {
-        if made > self.now + AHEAD {
-            Err(Refusal::NotYetValid)
-        } else if self.now.since(made) > age {
-            Err(Refusal::Expired)
-        } else {
-            Ok(())
-        }
+        self.check_begun(made)?;
+        if self.now.since(made) > age { Err(Refusal::Expired) } else { Ok(()) }
+    }
+
+    fn check_begun(&self, made: Timestamp) -> Result<(), Refusal> {
+        if made > self.now + AHEAD { Err(Refusal::NotYetValid) } else { Ok(()) }
     }
 
     fn check_issuer(&self) -> Result<(), Refusal> {
@@ -175,7 +183,10 @@ impl Checked<'_> {
                 let deployment = text(path)?;
                 or(self.settings.deployments.iter().any(|known| known == deployment), Refusal::WrongTenant)
             }
-            Rule::RequestHash(path) => or(request_hash::fits(text(path)?, presented), Refusal::RequestBinding),
+            Rule::RequestHash(path) => {
+                let base = self.settings.audience.as_deref();
+                or(request_hash::fits(text(path)?, presented, base), Refusal::RequestBinding)
+            }
             Rule::Nonce(path) => {
                 let nonce = text(path)?;
                 or(presented.nonce.as_deref().is_some_and(|ours| ours == nonce), Refusal::Replay)
@@ -292,7 +303,8 @@ impl Checked<'_> {
     }
 }
 
-fn is_shop(name: &str) -> bool {
+/// Whether it is the domain of a shop at Shopify.
+pub(super) fn is_shop(name: &str) -> bool {
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     SHOPS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|shop| !shop.is_empty() && shop.bytes().all(label)))
 }

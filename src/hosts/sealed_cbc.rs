@@ -1,89 +1,164 @@
-//! The scheme of hosts that encrypt with AES-128-CBC and authenticate nothing.
-//!
-//! `hex(iv (16) ‖ AES-128-CBC(PKCS#7(plaintext)))`, key = the first 16 bytes of HMAC-SHA256(secret, "").
+//! The scheme of hosts that encrypt with AES-CBC and authenticate nothing.
 //!
 //! Whoever can tell a bad padding from a bad text can read and forge tokens (Vaudenay 2002; Rizzo and Duong 2010). So
-//! every input of whatever shape is decrypted, the padding is checked without a branch on its bytes, and the caller
-//! reads the text in any case; only at the end does one verdict come out. What still shows is the input's length, which
-//! the sender knows anyway.
+//! every input of whatever shape is decrypted, with every secret; the padding is checked without a branch on its bytes,
+//! and the text is read in any case; only at the end does one verdict come out. What still shows is the input's length,
+//! which the sender knows anyway.
+//!
+//! Whoever has a token can change letters of its first block by way of the IV, and of others at the price of a garbled
+//! block before them. So a text is read narrowly: ids look like ids, and no string holds what cannot be printed.
 
-use aes::Aes128;
 use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::{Block, BlockModeDecrypt as _, BlockModeEncrypt as _, InnerIvInit as _, KeyInit as _};
-use ring::hmac;
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt as _, BlockModeEncrypt as _, InnerIvInit as _,
+};
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::{Map, Value};
 
+use super::claims::Claims;
 use super::hosted::Opened;
 use super::platform::CbcForm;
 use super::refusal::Refusal;
-use super::sha256;
+use super::{json, sha256};
 use crate::secret::Secret;
+
+mod assembly;
+mod ecwid;
+mod highlevel;
+
+pub(super) use assembly::SealedCbc;
 
 const BLOCK: usize = 16;
 
 /// Longer tokens are not looked at. In bytes of the decoded form.
 const MAX_BYTES: usize = 4096;
 
-pub(super) fn open(_form: CbcForm, _token: &[u8], _secrets: &[Secret]) -> Result<Opened, Refusal> {
-    Err(Refusal::Malformed)
+/// The same in base64, with its padding.
+const MAX_TEXT: usize = MAX_BYTES.div_ceil(3) * 4;
+
+/// A token in its two parts, or what stands for one.
+struct Sealed {
+    /// The IV, or what the IV and the key are made from.
+    head: [u8; BLOCK],
+    /// At least two.
+    blocks: Vec<u8>,
+    well_formed: bool,
 }
 
-/// The cipher of one secret, its key schedule made once.
-pub(super) struct SealedCbc {
-    cipher: Aes128,
+/// What a token says that one of the secrets decrypts, and whose text could be the platform's.
+pub(super) fn open(form: CbcForm, token: &[u8], secrets: &[Secret]) -> Result<Opened, Refusal> {
+    let sealed = Sealed::read(form, token);
+    // Each secret has its turn, also after one that fitted.
+    let claims = secrets.iter().fold(None, |found, secret| found.or(sealed.claims(form, secret)));
+    // Which part of it was wrong, not even the log needs to know.
+    let claims = claims.ok_or(Refusal::BadDecrypt)?;
+    Ok(Opened { claims, signed_at: None, mark: Some(sealed.mark()) })
 }
 
-/// A token that was decrypted, for better or worse.
-pub(super) struct Unsealed {
-    /// What came out, without its padding. Garbage unless `sound`.
-    pub(super) plaintext: Vec<u8>,
-    /// Whether the form and the padding are right. Says nothing about who made it.
-    pub(super) sound: bool,
-    /// SHA-256 of the decoded token: its one name, however it was spelled.
-    pub(super) name: [u8; 32],
-    /// SHA-256 of all but the IV. Whoever holds a token can change letters of its first block by way of the IV, without
-    /// the key; all that come of it share this name.
-    pub(super) body: [u8; 32],
-}
-
-impl SealedCbc {
-    pub(super) fn new(secret: &Secret) -> Self {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.expose()), b"");
-        let key = tag.as_ref().first_chunk::<BLOCK>().expect("a SHA-256 tag has 32 bytes");
-        Self { cipher: Aes128::new(key.into()) }
-    }
-
-    /// Decrypts anything. A text that is no token is replaced by one of the same cost.
-    pub(super) fn unseal(&self, token: &[u8]) -> Unsealed {
-        let (mut bytes, well_formed) = decode(token);
-        let (name, body) = (sha256(&bytes), sha256(&bytes[BLOCK..]));
-        let iv: [u8; BLOCK] = *bytes.first_chunk().expect("`decode` gives three blocks or more");
-        let mut plaintext = bytes.split_off(BLOCK);
-        let mut mode = cbc::Decryptor::inner_iv_init(self.cipher.clone(), &iv.into());
-        for block in plaintext.chunks_exact_mut(BLOCK) {
-            let block: &mut Block<Aes128> = block.try_into().expect("chunks of one block");
-            mode.decrypt_block(block);
-        }
-        let (length, padded) = unpadded(&plaintext);
-        plaintext.truncate(length);
-        Unsealed { plaintext, sound: well_formed & padded, name, body }
-    }
-
-    /// Encrypts, for hosts that are simulated and for tests.
-    pub(super) fn seal(&self, plaintext: &[u8], iv: [u8; BLOCK]) -> String {
-        let mode = cbc::Encryptor::inner_iv_init(self.cipher.clone(), &iv.into());
-        let sealed = mode.encrypt_padded_vec::<Pkcs7>(plaintext);
-        faster_hex::hex_string(&[&iv[..], &sealed].concat())
+/// Makes a token as the platform would, of JSON text. `None` where the secret is no key.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
+pub(super) fn mint(form: CbcForm, json: &[u8], secret: &Secret) -> Option<String> {
+    let mut random = [0; BLOCK];
+    SystemRandom::new().fill(&mut random).expect("the operating system gives random bytes, or nothing here is safe");
+    match form {
+        CbcForm::Assembly => Some(SealedCbc::new(secret).seal(json, random)),
+        CbcForm::Ecwid => ecwid::seal(json, secret, random),
+        CbcForm::HighLevel => Some(highlevel::seal(json, secret, *random.first_chunk()?)),
     }
 }
 
-/// Hex in either case, whole blocks, at least two after the IV's. Anything else becomes zeros of about the same length.
-fn decode(token: &[u8]) -> (Vec<u8>, bool) {
-    let length = token.len() / 2;
-    let fits =
-        token.len().is_multiple_of(2) && length.is_multiple_of(BLOCK) && (3 * BLOCK..=MAX_BYTES).contains(&length);
-    let mut bytes = vec![0; if fits { length } else { length.next_multiple_of(BLOCK).clamp(3 * BLOCK, MAX_BYTES) }];
-    let decoded = fits && faster_hex::hex_decode(token, &mut bytes).is_ok();
-    (bytes, decoded)
+impl Sealed {
+    /// A text that is no token is replaced by zeros of about the same length.
+    fn read(form: CbcForm, token: &[u8]) -> Self {
+        let decoded = match form {
+            _ if token.len() > MAX_TEXT => None,
+            CbcForm::Ecwid => BASE64_URL_SAFE_NO_PAD.decode(token).ok(),
+            CbcForm::HighLevel | CbcForm::Assembly => BASE64_STANDARD.decode(token).ok(),
+        };
+        let is_whole = |bytes: &Vec<u8>| {
+            bytes.len().is_multiple_of(BLOCK) && (3 * BLOCK..=MAX_BYTES).contains(&bytes.len()) && form.begins(bytes)
+        };
+        let (mut bytes, well_formed) = match decoded.filter(is_whole) {
+            Some(bytes) => (bytes, true),
+            None => (vec![0; (token.len() / 4 * 3).next_multiple_of(BLOCK).clamp(3 * BLOCK, MAX_BYTES)], false),
+        };
+        let blocks = bytes.split_off(BLOCK);
+        Self { head: *bytes.first_chunk().expect("three blocks or more"), blocks, well_formed }
+    }
+
+    fn claims(&self, form: CbcForm, secret: &Secret) -> Option<Claims> {
+        let blocks = self.blocks.clone();
+        let (plaintext, padded) = match form {
+            CbcForm::Ecwid => ecwid::decrypt(self.head, blocks, secret)?,
+            CbcForm::HighLevel => highlevel::decrypt(&self.head, blocks, secret),
+            CbcForm::Assembly => return None,
+        };
+        let members = json::object(&plaintext).filter(|members| form.could_say(members));
+        members.filter(|_| self.well_formed & padded).map(Claims::from)
+    }
+
+    /// The one name of this token and of all that can be made of it without the key. They can begin and go on in other ways,
+    /// but padding and end of the text are right only where the last two blocks are these: each is read by way of the one
+    /// before it.
+    fn mark(&self) -> [u8; 32] {
+        sha256(&self.blocks[self.blocks.len() - 2 * BLOCK..])
+    }
+}
+
+impl CbcForm {
+    fn begins(self, bytes: &[u8]) -> bool {
+        self != Self::HighLevel || bytes.starts_with(highlevel::MAGIC)
+    }
+
+    /// Whether this could be the platform's text, and not one with a garbled block in it.
+    fn could_say(self, members: &Map<String, Value>) -> bool {
+        let names = match self {
+            Self::Ecwid => ecwid::names_a_store(members),
+            Self::HighLevel => highlevel::names_a_person(members),
+            Self::Assembly => false,
+        };
+        names & is_printable(members)
+    }
+}
+
+/// Member names are words, and strings hold nothing that cannot be printed, at any depth.
+fn is_printable(members: &Map<String, Value>) -> bool {
+    let word = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    members.iter().all(|(name, value)| word(name) && can_be_printed(value))
+}
+
+fn can_be_printed(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.chars().all(|letter| !letter.is_control()),
+        Value::Array(items) => items.iter().all(can_be_printed),
+        Value::Object(members) => is_printable(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// Decrypts whole blocks and takes their padding away; whether it was right. Garbage unless it was.
+fn decrypt<C>(cipher: C, iv: [u8; BLOCK], mut blocks: Vec<u8>) -> (Vec<u8>, bool)
+where
+    C: BlockCipherDecrypt<BlockSize = U16>,
+{
+    let mut mode = cbc::Decryptor::inner_iv_init(cipher, &iv.into());
+    for block in blocks.chunks_exact_mut(BLOCK) {
+        let block: &mut Block<C> = block.try_into().expect("chunks of one block");
+        mode.decrypt_block(block);
+    }
+    let (length, padded) = unpadded(&blocks);
+    blocks.truncate(length);
+    (blocks, padded)
+}
+
+fn encrypt<C>(cipher: C, iv: [u8; BLOCK], plaintext: &[u8]) -> Vec<u8>
+where
+    C: BlockCipherEncrypt<BlockSize = U16>,
+{
+    cbc::Encryptor::inner_iv_init(cipher, &iv.into()).encrypt_padded_vec::<Pkcs7>(plaintext)
 }
 
 /// The length without PKCS#7 padding, and whether the padding is right; every byte of the last block is looked at.
@@ -102,60 +177,4 @@ fn unpadded(plaintext: &[u8]) -> (usize, bool) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cipher() -> SealedCbc {
-        SealedCbc::new(&Secret::from("throwaway-assembly-api-key-0001"))
-    }
-
-    #[test]
-    fn what_was_sealed_comes_out_in_either_case_of_hex() {
-        for length in [17, 31, 32, 200] {
-            let text = vec![b'x'; length];
-            let token = cipher().seal(&text, [7; BLOCK]);
-            let (lower, upper) = (cipher().unseal(token.as_bytes()), cipher().unseal(token.to_uppercase().as_bytes()));
-            assert!(lower.sound && upper.sound && lower.plaintext == text);
-            assert_eq!(lower.name, upper.name, "one token, one name");
-        }
-    }
-
-    #[test]
-    fn odd_forms_are_never_sound() {
-        let token = cipher().seal(&[b'x'; 40], [7; BLOCK]);
-        let short = cipher().seal(b"x", [7; BLOCK]);
-        let cases = [
-            String::new(),
-            "zz".repeat(48),
-            token[..token.len() - 1].to_owned(),
-            token[..token.len() - 2].to_owned(),
-            token[..token.len() - 32].to_owned(),
-            token[..32].to_owned(),
-            format!("{token}\n"),
-            format!("{token}zz"),
-            format!(" {token}"),
-            short,
-            "00".repeat(MAX_BYTES + 16),
-        ];
-        for case in cases {
-            assert!(!cipher().unseal(case.as_bytes()).sound, "{case}");
-        }
-    }
-
-    #[test]
-    fn padding_is_right_only_if_every_byte_of_it_is() {
-        let block = |tail: &[u8]| [vec![b'a'; BLOCK * 2 - tail.len()], tail.to_vec()].concat();
-        for (tail, expected) in [
-            (&[1_u8][..], Some(31)),
-            (&[2, 2], Some(30)),
-            (&[16; 16], Some(16)),
-            (&[0], None),
-            (&[17; 17], None),
-            (&[3, 2, 3], None),
-            (&[255], None),
-        ] {
-            let (length, sound) = unpadded(&block(tail));
-            assert_eq!(sound.then_some(length), expected, "{tail:?}");
-        }
-    }
-}
+mod tests;

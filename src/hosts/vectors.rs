@@ -184,7 +184,7 @@ impl Vector {
         let keys = self.keys(platform)?;
         let mut settings = HostedSettings::of(name(), platform, keys);
         if platform.app != App::InSecret {
-            settings.audience = self.text(&["audience", "client_id", "bot_id"]);
+            settings.audience = self.text(&["audience", "client_id", "bot_id", "base_url"]);
         }
         settings.issuer = self.text(&["issuer"]);
         settings.deployments = self.texts("deployment_ids");

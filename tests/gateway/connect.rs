@@ -1,6 +1,7 @@
 //! Atlassian Connect: a site installs the app, and from then on its people sign in with what it sent.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -49,8 +50,9 @@ impl Stage {
 
     /// What Atlassian signs when it calls the app's lifecycle address.
     fn claims(&self, site: &str) -> Value {
-        let audience = format!("http://{}", self.gateway.host());
-        json!({"iss": site, "aud": [audience], "iat": now(), "exp": now() + 180, "qsh": qsh("POST", "/installed")})
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let (audience, call) = (format!("http://{}", self.gateway.host()), CALLS.fetch_add(1, Ordering::Relaxed));
+        json!({"jti": call, "iss": site, "aud": [audience], "iat": now(), "exp": now() + 180, "qsh": qsh("POST", "/installed")})
     }
 
     fn call(&self, token: &str, body: &[u8]) -> Answer {

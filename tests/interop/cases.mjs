@@ -34,7 +34,7 @@ const patched = (value, patch) => {
   return merged;
 };
 
-// What goes wrong with any token: the key is another, a letter differs, the end is missing, or something stands behind it.
+// What goes wrong with any token: a letter differs, the end is missing, or something stands behind it.
 const spoilt = (token) => {
   const middle = Math.floor(token.length / 2);
   const letter = token[middle] === 'a' ? 'b' : 'a';
@@ -85,8 +85,10 @@ export const lines = async function* (minters, keysOf) {
       for (const algorithm of one.algorithms ?? [undefined]) {
         const keys = await keysOf(one, algorithm, name);
         if (!keys) continue;
-        const params = algorithm && one.platform === 'generic-jwt' ? { ...one.params, algorithms: [algorithm] } : one.params;
-        const label = one.algorithms?.length > 1 ? `${name} ${algorithm}` : name;
+        // Where there are several, the configuration says which one it is.
+        const several = one.algorithms?.length > 1;
+        const params = several ? { ...one.params, algorithms: [algorithm] } : one.params;
+        const label = several ? `${name} ${algorithm}` : name;
         yield* linesOf({ ...one, params }, label, (parts) => mint({ ...parts, algorithm }), keys);
       }
     }

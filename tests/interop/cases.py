@@ -59,7 +59,7 @@ def with_token(line, token):
 
 
 def lines_of(case, name, mint, keys):
-    """The lines of a case as one package makes them. `mint` turns a case with claims and a key into members of a line."""
+    """The lines of a case as one package makes them. `mint` turns a case with claims and a key into parts of a line."""
     shown, good_key, other_key = keys
 
     def line(what, claims, key, expect):

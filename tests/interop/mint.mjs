@@ -1,5 +1,5 @@
 // Prints vector lines with tokens that the packages for Node made just now: good ones, and each spoilt in many ways.
-import { createCipheriv, createHmac, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createCipheriv, createHmac, randomBytes, sign } from 'node:crypto';
 import connect from '@atlassian/atlassian-jwt';
 import { signRequest } from '@contentful/node-apps-toolkit';
 import hubspot from '@hubspot/api-client/lib/src/utils/signature.js';
@@ -12,23 +12,7 @@ import jsonwebtoken from 'jsonwebtoken';
 import { encrypt, sign as signPaseto } from 'paseto-ts/v4';
 import Stripe from 'stripe';
 import { lines } from './cases.mjs';
-
-const KID = 'interop-key';
-
-const pairs = (kind, options) => [generateKeyPairSync(kind, options), generateKeyPairSync(kind, options)];
-const asymmetric = {
-  RS256: pairs('rsa', { modulusLength: 2048 }),
-  ES256: pairs('ec', { namedCurve: 'P-256' }),
-  EdDSA: pairs('ed25519'),
-};
-const jwk = ({ publicKey }) => publicKey.export({ format: 'jwk' });
-const rawHex = (pair) => Buffer.from(jwk(pair).x, 'base64url').toString('hex');
-const shown = {
-  jwks: (pair, alg) => ({ jwks: { keys: [{ ...jwk(pair), kid: KID, alg, use: 'sig' }] } }),
-  jwk: (pair) => ({ public_jwk: jwk(pair) }),
-  pem: ({ publicKey }) => ({ public_key: publicKey.export({ format: 'pem', type: 'spki' }) }),
-  ed25519: (pair) => ({ public_key: rawHex(pair) }),
-};
+import { asymmetric, KID, shown } from './pairs.mjs';
 
 // The key that a line shows, the one that goes with it, and another of the same kind.
 const keysOf = ({ key, secret }, algorithm, name) => {
@@ -92,7 +76,8 @@ const withCryptoJs = ({ claims, secret }) => {
 
 const signedQuery = (name, text, encoding) => ({ claims, secret }) => {
   const token = hmac(secret, text(claims), encoding);
-  const query = new URLSearchParams(Object.entries(claims).flatMap(([key, value]) => [value].flat().map((one) => [key, one])));
+  const pairsOf = ([key, value]) => [value].flat().map((one) => [key, one]);
+  const query = new URLSearchParams(Object.entries(claims).flatMap(pairsOf));
   query.append(name, token);
   return { token, request: { method: 'GET', query: query.toString() } };
 };
@@ -134,13 +119,22 @@ const secretKey = ({ privateKey }) => {
   return Buffer.concat([Buffer.from(d, 'base64url'), Buffer.from(x, 'base64url')]);
 };
 
+const formEncoded = (claims) => new URLSearchParams(sorted(claims)).toString();
+const joined = (claims) => sorted(claims).map(([name, value]) => `${name}=${value}`).join('');
+
 const minters = {
-  ...Object.fromEntries(
-    ['shopify', 'bigcommerce', 'monday', 'pipedrive', 'miro', 'zendesk', 'msteams', 'canva', 'atlassian-forge', 'lti13', 'whop'].map(
-      (platform) => [platform, jwt],
-    ),
-  ),
+  'atlassian-forge': jwt,
+  bigcommerce: jwt,
+  canva: jwt,
   'generic-jwt': jwt,
+  lti13: jwt,
+  miro: jwt,
+  monday: jwt,
+  msteams: jwt,
+  pipedrive: jwt,
+  shopify: jwt,
+  whop: jwt,
+  zendesk: jwt,
   'generic-jwe': {
     jose: async ({ claims, secret }) => ({
       token: await new EncryptJWT(claims).setProtectedHeader({ alg: 'dir', enc: 'A256GCM' }).encrypt(secret),
@@ -155,14 +149,17 @@ const minters = {
   'generic-paseto-v4-public': {
     'paseto-ts': ({ claims, key }) => ({ token: signPaseto(k4('secret', secretKey(key.pair)), claims, plainly) }),
   },
-  'atlassian-connect': { '@atlassian/atlassian-jwt': connectWith(connect), 'atlassian-jwt': connectWith(connectFormer) },
+  'atlassian-connect': {
+    '@atlassian/atlassian-jwt': connectWith(connect),
+    'atlassian-jwt': connectWith(connectFormer),
+  },
   'atlassian-connect-install': { '@atlassian/atlassian-jwt': installed },
   telegram: { '@telegram-apps/init-data-node': initData(telegramApps), '@tma.js/init-data-node': initData(tma) },
   facebook: { 'node:crypto': macFirst('base64url') },
   'salesforce-canvas': { 'node:crypto': macFirst('base64') },
   wix: { 'crypto-js': withCryptoJs },
   'bigcommerce-legacy': { 'node:crypto': payloadFirst },
-  vk: { 'node:crypto': signedQuery('sign', (claims) => new URLSearchParams(sorted(claims)).toString(), 'base64url') },
+  vk: { 'node:crypto': signedQuery('sign', formEncoded, 'base64url') },
   highlevel: {
     'crypto-js': ({ claims, secret }) => ({ token: CryptoJS.AES.encrypt(JSON.stringify(claims), secret).toString() }),
   },
@@ -170,12 +167,8 @@ const minters = {
   contentful: { '@contentful/node-apps-toolkit': withContentful },
   'stripe-apps': { stripe: withStripe },
   'discord-interaction': { 'node:crypto': discordCall },
-  'shopify-query-hmac': {
-    'node:crypto': signedQuery('hmac', (claims) => new URLSearchParams(sorted(claims)).toString(), 'hex'),
-  },
-  'shopify-app-proxy': {
-    'node:crypto': signedQuery('signature', (claims) => sorted(claims).map(([name, value]) => `${name}=${value}`).join(''), 'hex'),
-  },
+  'shopify-query-hmac': { 'node:crypto': signedQuery('hmac', formEncoded, 'hex') },
+  'shopify-app-proxy': { 'node:crypto': signedQuery('signature', joined, 'hex') },
 };
 
 for await (const line of lines(minters, keysOf)) console.log(JSON.stringify(line));

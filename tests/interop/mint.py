@@ -1,4 +1,4 @@
-"""Prints vector lines with tokens that the packages for Python made just now: good ones, and each spoilt in many ways."""
+"""Prints vector lines with tokens that the packages for Python made just now: good and spoilt ones."""
 
 import base64
 import hashlib

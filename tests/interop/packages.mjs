@@ -1,5 +1,6 @@
-// What each package says of a line of a vector file: for every package and platform a function from the line to what the
-// token says. It throws where the package refuses, or where the check that its documentation asks of the caller fails.
+// What each package says of a line of a vector file: for every package and platform a function from the line to what
+// the token says. It throws where the package refuses, or where the check that its documentation asks of the caller
+// fails.
 import { createDecipheriv } from 'node:crypto';
 import { createRequire, register } from 'node:module';
 import '@shopify/shopify-api/adapters/node';
@@ -205,7 +206,10 @@ export const packages = {
       must(claims.exp, 'no end');
       return claims;
     },
-    msteams: (line) => withJose(line, line.params.issuer_template.replace('{tid}', decodeJwt(line.token).tid), ['RS256']),
+    msteams: (line) => {
+      const issuer = line.params.issuer_template.replace('{tid}', decodeJwt(line.token).tid);
+      return withJose(line, issuer, ['RS256']);
+    },
   },
   jsonwebtoken: {
     bigcommerce: (line) => hs256(line, { audience: line.params.audience, issuer: line.params.issuer }),

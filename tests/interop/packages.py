@@ -88,6 +88,10 @@ def issued_for_tenant(claims, line):
     return claims["iss"] == params(line)["issuer_template"].replace("{tid}", claims["tid"])
 
 
+def for_client(claims, line):
+    return claims["dat"]["client_id"] == params(line)["client_id"]
+
+
 class Launch(Request):
     """The form that the LMS posts, with the state of the login in a cookie."""
 
@@ -228,7 +232,7 @@ PACKAGES = {
         "canva": with_jwt(["RS256"], "audience", lambda claims, _: claims["userId"] and claims["brandId"]),
         "generic-jwt": with_jwt([], "audience"),
         "miro": HS256,
-        "monday": with_jwt(["HS256"], check=lambda claims, line: claims["dat"]["client_id"] == params(line)["client_id"]),
+        "monday": with_jwt(["HS256"], check=for_client),
         "msteams": with_jwt(["RS256"], "audience", issued_for_tenant),
         "pipedrive": HS256,
         "zendesk": with_jwt(["RS256"], "audience"),

@@ -47,7 +47,12 @@ impl Setup {
     }
 
     pub(crate) fn before(url: &str) -> Self {
-        let text = include_str!("gateway.toml")
+        Self::of(include_str!("gateway.toml"), url)
+    }
+
+    /// Another configuration, as a whole.
+    pub(crate) fn of(text: &str, url: &str) -> Self {
+        let text = text
             .replace("{upstream}", url)
             .replace("{tenant}", TENANT)
             .replace("{client}", CLIENT)

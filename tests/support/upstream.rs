@@ -85,6 +85,11 @@ impl Upstream {
         }
     }
 
+    /// How many connections it has.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no panic").clone()
     }

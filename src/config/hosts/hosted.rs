@@ -97,7 +97,11 @@ fn algorithms(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_
 }
 
 fn audience(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<String> {
-    let App::Asked(called) = platform.app else { return None };
+    let App::Asked(called) = platform.app else {
+        // The hash of a request leaves out the path of the app's own address.
+        let hashes = platform.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_)));
+        return if hashes { table.optional("audience", reader, text) } else { None };
+    };
     if table.has("audience") {
         return table.optional("audience", reader, text);
     }

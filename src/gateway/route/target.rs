@@ -93,11 +93,15 @@ impl Target {
     /// values.
     #[must_use]
     pub(in crate::gateway) fn take_parameter(&mut self, name: &str) -> Vec<String> {
-        let taken: Vec<String> =
-            self.pairs().filter(|(key, _)| key == name).map(|(_, value)| value.to_owned()).collect();
+        self.take_parameters(|own| own == name)
+    }
+
+    /// The same for every parameter whose name is one of these.
+    pub(in crate::gateway) fn take_parameters(&mut self, is: impl Fn(&str) -> bool) -> Vec<String> {
+        let taken: Vec<String> = self.pairs().filter(|(name, _)| is(name)).map(|(_, value)| value.to_owned()).collect();
         if !taken.is_empty() {
             let query = self.query.take().unwrap_or_default();
-            let kept: Vec<&str> = query.split('&').filter(|pair| pair_name(pair) != name).collect();
+            let kept: Vec<&str> = query.split('&').filter(|pair| !is(&pair_name(pair))).collect();
             self.query = (!kept.is_empty()).then(|| kept.join("&"));
         }
         taken
@@ -115,7 +119,7 @@ fn pair_name(pair: &str) -> Cow<'_, str> {
     if raw.contains(['%', '+']) { decode_query(raw).map_or(Cow::Borrowed(raw), Cow::Owned) } else { Cow::Borrowed(raw) }
 }
 
-/// Decodes a name or a value of the urlencoded form (WHATWG URL §5.1); `None` for half an escape, or what is not UTF-8.
+/// Decodes one side of a pair; `None` if it has no reading.
 pub(in crate::gateway) fn decode_query(raw: &str) -> Option<String> {
     decode(raw, true)
 }

@@ -86,12 +86,11 @@ impl Making<'_> {
                 self.put(&["exp"], time(now + self.wish.lifetime, unit));
             }
             Life::Issued { at, unit, .. } => self.put(at, time(now, unit)),
-            Life::SignedAt(age) => {
-                // Discord's payload says in itself how long it lives; elsewhere the time stands beside the claims.
-                self.put(&["created_at"], now.as_secs());
-                self.put(&["expires_at"], (now + age.min(self.wish.lifetime)).as_secs());
+            Life::Between { begin, end, unit } => {
+                self.put(begin, time(now, unit));
+                self.put(end, time(now + self.wish.lifetime, unit));
             }
-            Life::FirstSeen(_) | Life::Never => {}
+            Life::SignedAt(_) | Life::FirstSeen(_) | Life::Never => {}
         }
     }
 
@@ -105,7 +104,8 @@ impl Making<'_> {
                     self.put(path, self.settings.deployments.first().cloned().unwrap_or_default());
                 }
                 Rule::RequestHash(path) => {
-                    let hash = self.wish.call.as_ref().and_then(request_hash::of);
+                    let base = self.settings.audience.as_deref();
+                    let hash = self.wish.call.as_ref().and_then(|call| request_hash::of(call, base));
                     self.put(path, hash.unwrap_or_else(|| request_hash::CONTEXT.to_owned()));
                 }
                 Rule::Nonce(path) => self.put(path, random()),

@@ -53,7 +53,9 @@ fn host(platform: &'static Platform) -> (HostedSettings, Option<SigningKey>) {
     if platform.app != App::InSecret {
         settings.audience = Some("1234567890".to_owned());
     }
-    if settings.algorithms.is_empty() && matches!(platform.scheme, Scheme::Jwt(_)) {
+    if settings.algorithms.is_empty()
+        && matches!(platform.scheme, Scheme::Jwt(_) | Scheme::Jwe | Scheme::Paseto(_) | Scheme::SealedGcm(_))
+    {
         settings.algorithms = vec![Algorithm::Hs256];
     }
     if platform.issuer == Issuer::Asked {
@@ -114,7 +116,9 @@ async fn judge(settings: HostedSettings, minted: &Minted, wish: &Wish, now: u64)
 }
 
 fn tokens() -> impl Iterator<Item = &'static Platform> {
-    platforms::all().filter(|platform| matches!(platform.scheme, Scheme::Jwt(_)))
+    platforms::all().filter(|platform| {
+        matches!(platform.scheme, Scheme::Jwt(_) | Scheme::Jwe | Scheme::Paseto(_) | Scheme::SealedGcm(_))
+    })
 }
 
 #[tokio::test]

@@ -65,6 +65,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "Each site sends its `sharedSecret` once, in the `installed` call; the tenant is its `clientKey`.",
             notes: &[
                 "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
+                "If the `baseUrl` of the app's descriptor has a path, write it as `audience`: that path is not in `qsh`.",
             ],
             ..ABOUT
         },
@@ -214,6 +215,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "A payload names a store and no person: everybody at the store is the same caller, of kind `service`.",
                 "The format has no MAC and no end.",
+                "Whoever has a payload of one store can turn it into one of another: serve stores that trust each other.",
             ],
             unverified: &["Which pages frame an app: write `origins` if yours are others."],
             ..ABOUT

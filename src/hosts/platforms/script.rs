@@ -93,7 +93,7 @@ pub(super) static ROWS: &[Platform] = &[
         keys: KeySource::PublicKey,
         app: App::ByKey,
         audience: Audience::Nowhere,
-        life: Life::SignedAt(MINUTE.saturating_mul(60)),
+        life: Life::Between { begin: &["created_at"], end: &["expires_at"], unit: Unit::Seconds },
         opens_session: false,
         tenant: Field::At(&["application_id"]),
         user: Field::At(&["user_id"]),

@@ -177,7 +177,7 @@ fn an_answer_from_elsewhere_or_in_another_form_is_refused() {
         (answered("", &token), "session_missing"),
         (answered(&format!("{}A", login.state), &token), "session_missing"),
         (answered(&login.state, ""), "token_invalid"),
-        (format!("{fields}&x={}", "x".repeat(24 * 1024)), "body_too_large"),
+        (format!("{fields}&x={}", "x".repeat(64 * 1024)), "body_too_large"),
     ] {
         let answer = stage.post(&login.cookie, &body);
         assert_eq!((answer.code(), sets_nothing(&answer)), (code, true), "{}", body.get(..60).unwrap_or(&body));
