@@ -8,7 +8,7 @@ use http::HeaderName;
 use moka::sync::Cache;
 
 use super::claims::Claims;
-use super::installs::{Installs, LearnError, Learned};
+use super::installs::Installs;
 use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
@@ -314,22 +314,6 @@ impl Hosted {
         kept.map(HeaderName::from_static).collect()
     }
 
-    /// Writes down what was learned. What could not be kept is no fault of the platform, which tries again.
-    fn tell(&self, tenant: &TenantId, learned: Result<Learned, LearnError>) -> Result<(), HostError> {
-        let host = &self.settings.name;
-        match learned {
-            Ok(Learned::Nothing) => Ok(()),
-            Ok(learned) => {
-                tracing::info!(event = "host_install", host = %host, tenant = %tenant, "{learned:?}");
-                Ok(())
-            }
-            Err(error) => {
-                tracing::warn!(event = "host_install", host = %host, tenant = %tenant, error = %error, "nothing was kept");
-                Err(if matches!(error, LearnError::Refused) { HostError::Refused } else { HostError::Unavailable })
-            }
-        }
-    }
-
     fn standing(&self, principal: &Principal) -> Arc<Standing> {
         self.standings.get(principal).unwrap_or_default()
     }
@@ -372,12 +356,8 @@ impl HostPlatform for Hosted {
         let Some(installs) = self.settings.installs.clone().filter(|_| self.learns()) else {
             return Box::pin(std::future::ready(Ok(())));
         };
-        let (tenant, now) = (principal.tenant().clone(), self.clock.now());
-        Box::pin(async move {
-            // To the end, also if the caller leaves: the disk is not asked to stop.
-            let learning = tokio::task::spawn_blocking(move || installs.learn(&tenant, &body, now));
-            self.tell(principal.tenant(), learning.await.unwrap_or(Err(LearnError::Full)))
-        })
+        let (host, tenant) = (self.settings.name.clone(), principal.tenant().clone());
+        Box::pin(installs.hear(host, tenant, body, self.clock.now()))
     }
 
     fn login(&self) -> Option<Login<'_>> {

@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use ring::hmac;
 use serde_json::{Map, Value, json};
 
-use super::json;
-use crate::access::TenantId;
+use super::{HostError, json};
+use crate::access::{HostName, TenantId};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
@@ -57,7 +58,7 @@ pub enum InstallsError {
 
 /// What a call was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Learned {
+enum Learned {
     Installed,
     Uninstalled,
     /// Something else.
@@ -66,7 +67,7 @@ pub(super) enum Learned {
 
 /// Why a call is not learned from.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LearnError {
+enum LearnError {
     #[error("the body is not of the site that signed it, or has no secret")]
     Refused,
     #[error("there is no room for more sites")]
@@ -111,8 +112,31 @@ impl Installs {
         self.sites.load().get(site).map(|site| fits(&site.key))
     }
 
+    /// Takes over what a proven call of a site says, and writes down that it did. To the end, also if the caller leaves. What
+    /// could not be kept is no fault of the platform, which tries again.
+    pub(super) async fn hear(
+        self: Arc<Self>,
+        host: HostName,
+        site: TenantId,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<(), HostError> {
+        let (heard, told) = (site.clone(), tokio::task::spawn_blocking(move || self.learn(&site, &body, now)));
+        match told.await.unwrap_or(Err(LearnError::Full)) {
+            Ok(Learned::Nothing) => Ok(()),
+            Ok(learned) => {
+                tracing::info!(event = "host_install", host = %host, tenant = %heard, "{learned:?}");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(event = "host_install", host = %host, tenant = %heard, error = %error, "nothing was kept");
+                Err(if matches!(error, LearnError::Refused) { HostError::Refused } else { HostError::Unavailable })
+            }
+        }
+    }
+
     /// Takes over what a proven call of a site says, for good before it returns. Waits for the disk.
-    pub(super) fn learn(&self, site: &TenantId, body: &[u8], now: Timestamp) -> Result<Learned, LearnError> {
+    fn learn(&self, site: &TenantId, body: &[u8], now: Timestamp) -> Result<Learned, LearnError> {
         let said = json::object(body).ok_or(LearnError::Refused)?;
         let text = |name: &str| said.get(name).and_then(Value::as_str);
         if text("clientKey") != Some(site.as_str()) {
