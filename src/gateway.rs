@@ -193,7 +193,7 @@ impl Gateway {
         }
         let mut upload = self.upload(arrival, Some(found.route))?;
         let upgrade = UpgradeKey::of(head.version, &head.method, &head.headers);
-        let mut caller = match found.route.access {
+        let caller = match found.route.access {
             Access::Public => None,
             Access::Authenticated | Access::Require(_) => {
                 let credential = self.credentials.find(&head, !found.route.ignore_host_token)?;
@@ -208,9 +208,10 @@ impl Gateway {
         let (permit, grants) =
             authorize::authorize(&self.grants, &self.policy, &found, caller.as_ref(), changes).await?;
         exchange.allow(&grants);
-        if let Some(caller) = caller.as_mut().filter(|caller| caller.learns) {
-            self.learn(caller, &mut upload).await?;
-        }
+        let _held = match caller.as_ref().filter(|caller| caller.learns) {
+            Some(caller) => self.learn(caller, &mut upload).await?,
+            None => None,
+        };
         let session = caller.as_ref().map(|caller| caller.session.id());
         let socket = session.filter(|_| upgrade.is_some()).map(|session| self.socket(session)).transpose()?;
         let outbound = Outbound {

@@ -201,13 +201,11 @@ fn installs(config: &Config, before: Option<&Parts>) -> anyhow::Result<Vec<Arc<I
     for settings in &config.hosts {
         let HostSettings::Hosted(settings) = settings else { continue };
         let Some(named) = settings.installs.as_ref().filter(|named| find(&all, named).is_none()) else { continue };
-        match find(old, named) {
-            Some(known) => all.push(Arc::clone(known)),
-            None => {
-                named.open().with_context(|| format!("[hosts.{}] installs", settings.name))?;
-                all.push(Arc::clone(named));
-            }
+        let known = find(old, named);
+        if known.is_none() {
+            named.open().with_context(|| format!("[hosts.{}] installs", settings.name))?;
         }
+        all.push(Arc::clone(known.unwrap_or(named)));
     }
     Ok(all)
 }

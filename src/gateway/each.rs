@@ -114,15 +114,15 @@ impl Gateway {
         Ok(Caller { _held: room, ..self.lend(proof, key)? })
     }
 
-    /// Tells the host what a call says that it proved and that may go on, where the host keeps that.
-    pub(super) async fn learn(&self, caller: &mut Caller, upload: &mut Upload) -> Result<(), Rejection> {
-        let Some(host) = self.host(&caller.principal) else { return Ok(()) };
+    /// Tells the host what a call says that it proved and that may go on, where the host keeps that. Gives the room for the body.
+    pub(super) async fn learn(&self, caller: &Caller, upload: &mut Upload) -> Result<Option<Held>, Rejection> {
+        let Some(host) = self.host(&caller.principal) else { return Ok(None) };
         let (body, held) = self.whole_body(upload).await?;
-        caller._held = held;
-        host.learn(&caller.principal, body).await.map_err(|error| match error {
-            HostError::Refused | HostError::Expired => Rejection::TokenInvalid,
-            HostError::Unavailable => Rejection::HostUnavailable,
-        })
+        match host.learn(&caller.principal, body).await {
+            Ok(()) => Ok(held),
+            Err(HostError::Refused | HostError::Expired) => Err(Rejection::TokenInvalid),
+            Err(HostError::Unavailable) => Err(Rejection::HostUnavailable),
+        }
     }
 
     /// The body, all of it, which from then on is what goes to the app. There is room for 64 of the largest, an eighth of that

@@ -298,7 +298,7 @@ impl Hosted {
         let confirmed = Confirmed { standing, at: self.clock.now() };
         let ancestors = presented.framed_by.iter().cloned().collect();
         let along = presented.call.as_deref().map(|call| self.along(call)).unwrap_or_default();
-        Proof { principal, confirmed, first_seen, ancestors, ends, mark, along, target }
+        Proof { principal, confirmed, first_seen, ancestors, ends, target, mark, along }
     }
 
     /// What of a signed call is for the app: its signature, and the headers that belong to it. Where the signature names what

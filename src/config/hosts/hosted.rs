@@ -52,7 +52,7 @@ pub(super) fn read(
         audience,
         issuer: issuer.ok()?,
         deployments: deployments?,
-        login_url: login_url?,
+        login_url: login_url.ok()?,
         installs,
         tenants: tenants?,
         claims: claims?,
@@ -132,16 +132,16 @@ fn deployments(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'
 }
 
 /// Where people sign in, on platforms whose tokens are the answer to a login.
-fn login_url(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Option<String>> {
+fn login_url(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Option<String>, ()> {
     if !platform.rules.iter().any(|rule| matches!(rule, Rule::Nonce(_))) {
-        return Some(None);
+        return Ok(None);
     }
     if !table.has("origins") && platform.origins.is_empty() {
         let help = "write origins = [\"https://lms.example\"], the pages that frame the app and post the answer";
         let _: Option<()> = missing(table, "origins", help, reader);
     }
     let example = "\"https://…\", the authorization endpoint that the platform shows";
-    table.required("login_url", example, reader, url).map(Some)
+    table.required("login_url", example, reader, url).map(Some).ok_or(())
 }
 
 /// The file with the secrets that a platform sends to its apps while they run.
