@@ -43,7 +43,7 @@ mod rules;
 mod sealed_cbc;
 mod sealed_gcm;
 mod shared_secret;
-mod signed_headers;
+mod signed_head;
 mod signed_payload;
 mod signed_query;
 mod signed_request;
@@ -103,6 +103,11 @@ pub trait HostPlatform: Send + Sync {
         Vec::new()
     }
 
+    /// Refuses a call that is out of time, before its body is read. Most hosts have nothing to look at.
+    fn glance(&self, _token: &Secret, _call: &Call) -> Result<(), HostError> {
+        Ok(())
+    }
+
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
     fn allows_origin(&self, origin: &Origin) -> bool;
 
@@ -117,6 +122,11 @@ pub trait HostPlatform: Send + Sync {
 
     /// What is known of a proven person without asking anybody; `None` when it is time to [`HostPlatform::confirm`].
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed>;
+
+    /// Whether it can say again what it said of a person. If not, their rank is what the token of their session said.
+    fn knows_people(&self) -> bool {
+        true
+    }
 
     /// Asks the host again whether a proven person is still who they were. Goes on through an outage as long as the
     /// host's grace lasts, with the old time in the answer.
@@ -244,7 +254,7 @@ pub enum StartError {
 }
 
 /// Counts what became of a token.
-fn count(host: &HostName, proof: &Result<Proof, HostError>) {
+fn count<T>(host: &HostName, proof: &Result<T, HostError>) {
     let result = match proof {
         Ok(_) => "accepted",
         Err(HostError::Refused | HostError::Expired) => "refused",

@@ -105,6 +105,8 @@ pub struct Session {
     idle_end: Timestamp,
     absolute_end: Timestamp,
     ancestors: Vec<Origin>,
+    /// The host's word for their rank, empty for none, where nobody but the token can say it.
+    host_role: Option<String>,
     /// The key that it was sealed with.
     mark: KeyMark,
     /// Of a token that comes with each request, and so never a cookie.
@@ -157,21 +159,23 @@ impl Sessions {
     }
 
     /// A new session with a new id. Its absolute end counts from the first sight of its token, so that a token which is
-    /// presented again does not prolong it.
+    /// presented again does not prolong it. A `host_role` goes along in it; one that is too long counts as none at once.
     pub fn begin(
         &self,
         principal: Principal,
         confirmed_at: Timestamp,
         first_seen: Timestamp,
         ancestors: Vec<Origin>,
+        host_role: Option<String>,
     ) -> Session {
         let mut id = [0; 16];
         self.fill(&mut id);
         let absolute_end = first_seen + self.absolute;
         let idle_end = (self.clock.now() + self.idle).min(absolute_end);
         let ancestors = ancestors.into_iter().take(record::MAX_ANCESTORS).collect();
-        let (id, context, mark) = (SessionId(id), self.context(&principal), self.sealer.mark());
-        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark, is_lent: false }
+        let host_role = host_role.map(|role| if role.len() > record::MAX_ROLE { String::new() } else { role });
+        let (id, context, mark, is_lent) = (SessionId(id), self.context(&principal), self.sealer.mark(), false);
+        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, mark, is_lent }
     }
 
     /// The session of a token that comes with each request. There is no cookie of it: it ends when the token does, or is idle
@@ -188,18 +192,18 @@ impl Sessions {
         let name = [b"vestibule token v1\0", principal.host().as_str().as_bytes(), b"\0", mark].concat();
         let digest = digest::digest(&digest::SHA256, &name);
         let id = SessionId(*digest.as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes"));
-        let (context, mark) = (self.context(&principal), self.sealer.mark());
-        let (idle_end, absolute_end, ancestors) = (end, end, Vec::new());
-        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark, is_lent: true }
+        let begun = self.begin(principal, confirmed_at, confirmed_at, Vec::new(), None);
+        Session { id, idle_end: end, absolute_end: end, is_lent: true, ..begun }
     }
 
     /// Whether a session that was lent has neither reached its end nor been ended.
     pub fn check(&self, session: &Session) -> Result<(), SessionError> {
         let now = self.clock.now();
-        if now >= session.absolute_end {
-            return Err(SessionError::Expired);
+        match now >= session.absolute_end {
+            true => Err(SessionError::Expired),
+            false if self.has_ended(&session.id, now) => Err(SessionError::Revoked),
+            false => Ok(()),
         }
-        if self.has_ended(&session.id, now) { Err(SessionError::Revoked) } else { Ok(()) }
     }
 
     /// The context of a principal: the same on every replica and for every key.
@@ -352,6 +356,11 @@ impl Session {
     /// The pages that may frame it.
     pub fn ancestors(&self) -> &[Origin] {
         &self.ancestors
+    }
+
+    /// The host's word for their rank, where the session has to know it: empty for none.
+    pub fn host_role(&self) -> Option<&str> {
+        self.host_role.as_deref()
     }
 
     /// Eight characters that tell sessions apart in a log and open nothing.

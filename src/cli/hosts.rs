@@ -5,7 +5,11 @@ use std::process::ExitCode;
 
 use super::OutputFormat;
 
+mod list;
+#[cfg(test)]
+mod page;
 mod verify;
+mod words;
 
 /// What `hosts` understands.
 #[derive(Debug, clap::Args)]
@@ -16,6 +20,14 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// List the platforms, or say all of one.
+    List {
+        /// The platform's word in the configuration.
+        platform: Option<String>,
+        /// `json` prints an object a line.
+        #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+        format: OutputFormat,
+    },
     /// Decide each line of a file of vectors by the gateway's own code, at the line's own time.
     Verify {
         /// One JSON object a line.
@@ -29,6 +41,7 @@ enum Command {
 /// Runs one of them.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
+        Command::List { platform, format } => list::run(platform.as_deref(), format),
         Command::Verify { file, format } => verify::run(&file, format),
     }
 }

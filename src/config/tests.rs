@@ -56,6 +56,7 @@ issuer = "https://portal.example.com"
 algorithms = ["HS256"]
 kind = "client"
 claims.tenant = "org_id"
+origins = ["https://portal.example.com"]
 [hosts.lms]
 platform = "lti13"
 tenants = ["https://lms.example.com|client-1|1"]

@@ -165,7 +165,8 @@ impl Snapshot {
             None => self.ask_again(host, &session).await?,
         };
         let renewed = self.sessions.slide(&session, confirmed.at);
-        let (standing, preview, along) = (confirmed.standing, host.preview(), Vec::new());
+        let standing = ranked(confirmed.standing, session.host_role());
+        let (preview, along) = (host.preview(), Vec::new());
         Ok(Caller { principal, standing, preview, session, renewed, along, learns: false, _held: None })
     }
 
@@ -189,6 +190,17 @@ impl Snapshot {
 
     pub(super) fn host(&self, principal: &Principal) -> Option<&Arc<dyn HostPlatform>> {
         self.hosts.iter().find(|host| host.name() == principal.host())
+    }
+}
+
+/// With the rank that the session has, if it has one: what this process remembers may be of another token, or nothing.
+fn ranked(standing: Arc<Standing>, role: Option<&str>) -> Arc<Standing> {
+    match role {
+        Some(role) if standing.host_role.as_deref().unwrap_or_default() != role => {
+            let host_role = Some(role.to_owned()).filter(|role| !role.is_empty());
+            Arc::new(Standing { host_role, ..standing.as_ref().clone() })
+        }
+        _ => standing,
     }
 }
 

@@ -156,7 +156,10 @@ impl Gateway {
     /// A new session for a proven caller, in place of the one that this browser had for them; never an old one under a
     /// new name.
     pub(super) fn begin(&self, proof: Proof, live: &[Session], exchange: &mut Exchange) -> Session {
-        let session = self.sessions.begin(proof.principal, proof.confirmed.at, proof.first_seen, proof.ancestors);
+        let Proof { principal, confirmed, first_seen, ancestors, .. } = proof;
+        let is_asked = self.host(&principal).is_none_or(|host| host.knows_people());
+        let role = (!is_asked).then(|| confirmed.standing.host_role.clone().unwrap_or_default());
+        let session = self.sessions.begin(principal, confirmed.at, first_seen, ancestors, role);
         for replaced in live.iter().filter(|old| old.principal() == session.principal()) {
             self.sessions.replace(replaced, &session);
         }

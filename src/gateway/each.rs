@@ -12,10 +12,11 @@ use super::authenticate::{Asking, Caller};
 use super::body::Upload;
 use super::credentials::Credential;
 use super::forward::Held;
+use super::peer::Peer;
 use super::respond::Rejection;
 use super::route::{RouteSpec, Target};
 use crate::access::{Origin, PreviewRule, Standing};
-use crate::hosts::{Binding, Call, HostError, Manner, Presented, Proof};
+use crate::hosts::{Binding, Call, HostError, HostPlatform, Manner, Presented, Proof};
 use crate::session::{Session, SessionError};
 
 /// Tokens that are remembered as proven, each with less than a kilobyte.
@@ -106,9 +107,17 @@ impl Gateway {
         if self.limiter.is_exhausted(peer.client) {
             return Err(Rejection::RateLimited);
         }
-        let (body, room) =
-            if credential.is_signature() { self.whole_body(upload).await? } else { (Bytes::new(), None) };
-        let call = credential.is_bound().then(|| Arc::new(called(head, &self.public, body)));
+        let mut call = credential.is_bound().then(|| called(head, &self.public, Bytes::new()));
+        let room = match call.as_mut().filter(|_| credential.is_signature()) {
+            Some(call) => {
+                self.glance(&readers, credential, call, peer)?;
+                let (body, room) = self.whole_body(upload).await?;
+                call.body = body;
+                Some(room)
+            }
+            None => None,
+        };
+        let call = call.map(Arc::new);
         let presented = Presented { manner: Manner::Request, call, ..Presented::default() };
         let proof = self.prove(&readers, &credential.token, &presented, peer).await?;
         Ok(Caller { _held: room, ..self.lend(proof, key)? })
@@ -119,19 +128,34 @@ impl Gateway {
         let Some(host) = self.host(&caller.principal) else { return Ok(None) };
         let (body, held) = self.whole_body(upload).await?;
         match host.learn(&caller.principal, body).await {
-            Ok(()) => Ok(held),
+            Ok(()) => Ok(Some(held)),
             Err(HostError::Refused | HostError::Expired) => Err(Rejection::TokenInvalid),
             Err(HostError::Unavailable) => Err(Rejection::HostUnavailable),
         }
     }
 
+    /// Refuses a call that no host would take, whatever its body is. It counts as any refused token does.
+    fn glance(
+        &self,
+        readers: &[&Arc<dyn HostPlatform>],
+        credential: &Credential<'_>,
+        call: &Call,
+        peer: &Peer,
+    ) -> Result<(), Rejection> {
+        let seen = readers.iter().map(|host| host.glance(&credential.token, call)).reduce(Result::or);
+        seen.unwrap_or(Err(HostError::Refused)).map_err(|refusal| {
+            self.limiter.count(peer.client);
+            if refusal == HostError::Expired { Rejection::TokenExpired } else { Rejection::TokenInvalid }
+        })
+    }
+
     /// The body, all of it, which from then on is what goes to the app. There is room for 64 of the largest, an eighth of that
     /// for one address.
-    async fn whole_body(&self, upload: &mut Upload) -> Result<(Bytes, Option<Held>), Rejection> {
+    async fn whole_body(&self, upload: &mut Upload) -> Result<(Bytes, Held), Rejection> {
         let most = self.limits.signed_body;
         let mut held = self.upstream.hold(most.saturating_mul(64), most.saturating_mul(8));
         let body = upload.gather(most as u64, |bytes| held.grow(bytes)).await?;
-        Ok((body, Some(held)))
+        Ok((body, held))
     }
 
     /// A proof becomes a caller; remembered under the key, where the token can be used again.

@@ -150,9 +150,9 @@ impl Snapshot {
         let prefix = upstream.path_prefix.clone();
         let entrances = Entrances::new(&hosts);
         let credentials = Credentials::new(&hosts);
-        let named = credentials.parameters().chain([TICKET_PARAMETER]).map(|name| Carrier::Query(name.into()));
+        let parameters = credentials.parameters().chain([TICKET_PARAMETER]).map(|name| Carrier::Query(name.into()));
         let of_hosts = OfHosts {
-            parameters: entrances.parameters().cloned().chain(named).collect(),
+            parameters: entrances.parameters().cloned().chain(parameters).collect(),
             headers: hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect(),
         };
         let (names, profile) = (settings.headers, settings.profile);

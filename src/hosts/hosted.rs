@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderName;
 use moka::sync::Cache;
 
 use super::claims::Claims;
@@ -19,7 +18,7 @@ use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
 use super::{jwe, jwt, paseto, sealed_cbc, sealed_gcm, shared_secret};
-use super::{signed_headers, signed_payload, signed_query, signed_request};
+use super::{signed_payload, signed_query, signed_request};
 use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, Standing, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
@@ -259,7 +258,7 @@ impl Hosted {
             }
             Scheme::SignedRequest(form) => {
                 let call = presented.call.as_deref().ok_or(Refusal::Malformed)?;
-                signed_request::check_headers(call, &self.settings.carriers)?;
+                signed_request::check_headers(call, self.settings.signatures())?;
                 signed_request::open(form, bytes, call, &self.keys)?
             }
             Scheme::SharedSecret => shared_secret::open(bytes, secrets)?.into(),
@@ -297,21 +296,8 @@ impl Hosted {
         let Sight { mark, first_seen, ends } = sight;
         let confirmed = Confirmed { standing, at: self.clock.now() };
         let ancestors = presented.framed_by.iter().cloned().collect();
-        let along = presented.call.as_deref().map(|call| self.along(call)).unwrap_or_default();
+        let along = presented.call.as_deref().map(|call| self.settings.along(call)).unwrap_or_default();
         Proof { principal, confirmed, first_seen, ancestors, ends, target, mark, along }
-    }
-
-    /// What of a signed call is for the app: its signature, and the headers that belong to it. Where the signature names what
-    /// it covers, only that.
-    fn along(&self, call: &Call) -> Vec<HeaderName> {
-        let Scheme::SignedRequest(form) = self.settings.platform.scheme else { return Vec::new() };
-        let of = |carrier: &Carrier| match carrier {
-            Carrier::Signature { name, beside } => [&[*name], *beside].concat(),
-            _ => Vec::new(),
-        };
-        let names = self.settings.carriers.iter().flat_map(of);
-        let kept = names.filter(|name| signed_headers::covers(form, name, &call.headers));
-        kept.map(HeaderName::from_static).collect()
     }
 
     fn standing(&self, principal: &Principal) -> Arc<Standing> {
@@ -323,16 +309,22 @@ impl Hosted {
         matches!(self.settings.platform.scheme, Scheme::SealedCbc(_))
     }
 
+    /// Says to the operator what the caller is not told.
+    fn refused(&self, refusal: Refusal) -> HostError {
+        let reason = refusal.to_string();
+        tracing::info!(event = "host_token", host = %self.settings.name, reason, "a token was refused");
+        refusal.into()
+    }
+
     async fn decide(&self, token: &Secret, presented: &Presented) -> Result<Proof, HostError> {
         let refusal_time = tokio::time::sleep(REFUSAL_TIME);
         let refusal = match self.judge(token, presented).await {
             Ok(proof) => return Ok(proof),
             Err(refusal) => refusal,
         };
-        let reason = refusal.to_string();
-        tracing::info!(event = "host_token", host = %self.settings.name, reason, "a token was refused");
+        let said = self.refused(refusal);
         if !self.is_sealed_only() || refusal == Refusal::Unavailable {
-            return Err(refusal.into());
+            return Err(said);
         }
         refusal_time.await;
         Err(HostError::Refused)
@@ -379,15 +371,16 @@ impl HostPlatform for Hosted {
     }
 
     fn headers(&self) -> Vec<&str> {
-        fn of(carrier: &Carrier) -> Vec<&str> {
-            match carrier {
-                Carrier::Header { name, .. } => vec![name],
-                Carrier::Signature { name, beside } => [&[*name], *beside].concat(),
-                _ => Vec::new(),
-            }
+        self.settings.headers()
+    }
+
+    fn glance(&self, token: &Secret, call: &Call) -> Result<(), HostError> {
+        let glanced = self.settings.glance(token, call, self.clock.now());
+        let glanced = glanced.map_err(|refusal| self.refused(refusal));
+        if glanced.is_err() {
+            count(&self.settings.name, &glanced);
         }
-        let carried = self.settings.carriers.iter().flat_map(of);
-        carried.chain(self.settings.platform.headers.iter().copied()).collect()
+        glanced
     }
 
     fn allows_origin(&self, origin: &Origin) -> bool {
@@ -413,6 +406,10 @@ impl HostPlatform for Hosted {
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed> {
         let served = self.settings.tenants.serve(principal.tenant());
         served.then(|| Confirmed { standing: self.standing(principal), at: confirmed_at })
+    }
+
+    fn knows_people(&self) -> bool {
+        false
     }
 
     fn confirm<'a>(

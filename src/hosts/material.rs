@@ -93,7 +93,9 @@ impl Keys {
         let Self::Secrets(secrets) = self else { return Err(Refusal::AlgorithmNotAllowed) };
         let fits = |secret: &hmac::Key| {
             let mut context = hmac::Context::with_key(secret);
-            pieces.iter().for_each(|piece| context.update(piece));
+            for piece in pieces {
+                context.update(piece);
+            }
             let own = hmac::sign(secret, context.sign().as_ref());
             hmac::verify(secret, mac, own.as_ref()).is_ok()
         };

@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::jwt::mint as jwt;
 use super::keys::Algorithm;
 use super::material::KeyMaterial;
-use super::platform::{Purpose, Rule, Scheme};
-use super::{Call, HostedSettings, jwe, paseto, sealed_gcm};
+use super::platform::{Purpose, QueryForm, Rule, Scheme};
+use super::{Call, HostedSettings, jwe, paseto, sealed_cbc, sealed_gcm, signed_payload, signed_query};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 mod claims;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +61,9 @@ pub enum MintError {
     /// A private key is needed.
     #[error("tokens of this platform are signed with {0}: give --key-file with such a key, PEM of PKCS#8")]
     Key(&'static str),
+    /// What is signed has no reading.
+    #[error("the platform would not make this request: it lacks something that is signed, or cannot be read")]
+    Call,
     /// The platform is asked what its tokens mean.
     #[error("tokens of this platform mean nothing by themselves: only the platform can make one")]
     Opaque,
@@ -72,7 +76,12 @@ pub fn mint(
     wish: &Wish,
     now: Timestamp,
 ) -> Result<Minted, MintError> {
+    // Calls say who makes them in their address, headers or body.
+    if let Scheme::SignedRequest(form) = settings.platform.scheme {
+        return request::sign(form, settings, key, wish, now);
+    }
     let claims = claims::make(settings, wish, now)?;
+    let pairs = pairs(&claims);
     let json = Value::Object(claims).to_string();
     let secret = || secret(settings, wish).ok_or(MintError::Secret);
     let ed25519 = || key.and_then(SigningKey::ed25519).ok_or(MintError::Key("Ed25519"));
@@ -82,8 +91,15 @@ pub fn mint(
         Scheme::Paseto(Purpose::Local) => paseto::mint_local(json.as_bytes(), b"", secret()?),
         Scheme::Paseto(Purpose::Public) => Some(paseto::mint_public(json.as_bytes(), b"", ed25519()?)),
         Scheme::SealedGcm(form) => sealed_gcm::mint(form, json.as_bytes(), secret()?),
+        Scheme::SealedCbc(form) => sealed_cbc::mint(form, json.as_bytes(), secret()?),
+        Scheme::SignedPayload(form) => Some(signed_payload::mint(form, secret()?, json.as_bytes())),
+        Scheme::SignedQuery(QueryForm::TelegramSignature) => {
+            let bot = settings.audience.as_deref().unwrap_or_default();
+            Some(signed_query::mint::with_key(ed25519()?, bot, &borrowed(&pairs)))
+        }
+        Scheme::SignedQuery(form) => signed_query::mint::with_secret(form, secret()?, &borrowed(&pairs)),
         Scheme::SharedSecret => secret()?.expose_str().map(str::to_owned),
-        _ => return Err(MintError::Opaque),
+        Scheme::Introspection(_) | Scheme::SignedRequest(_) => return Err(MintError::Opaque),
     };
     token.map(Minted::Token).ok_or(MintError::Secret)
 }
@@ -104,6 +120,16 @@ fn jwt_token(
     let fits = |key: &&SigningKey| settings.algorithms.contains(&key.algorithm());
     let key = key.filter(fits).ok_or(MintError::Key(algorithm.as_str()))?;
     Ok(Minted::Token(jwt::with_key(key, kid, claims)))
+}
+
+/// Names and texts of a query; what is no text is JSON in it.
+fn pairs(claims: &Map<String, Value>) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    claims.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 /// The first secret: the present one.

@@ -68,7 +68,9 @@ fn parameters(search: &str) -> Option<Parameters> {
             None => parameters.push((name, vec![value])),
         }
     }
-    parameters.iter_mut().for_each(|(_, values)| values.sort_by(|one, other| by_utf16(one, other)));
+    for (_, values) in &mut parameters {
+        values.sort_by(|one, other| by_utf16(one, other));
+    }
     parameters.sort_by(|(one, _), (other, _)| by_utf16(one, other));
     Some(parameters)
 }

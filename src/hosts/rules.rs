@@ -101,12 +101,11 @@ impl Checked<'_> {
     }
 
     fn check_age(&self, made: Timestamp, age: Duration) -> Result<(), Refusal> {
-        self.check_begun(made)?;
-        if self.now.since(made) > age { Err(Refusal::Expired) } else { Ok(()) }
+        check_age(made, self.now, age)
     }
 
     fn check_begun(&self, made: Timestamp) -> Result<(), Refusal> {
-        if made > self.now + AHEAD { Err(Refusal::NotYetValid) } else { Ok(()) }
+        check_begun(made, self.now)
     }
 
     fn check_issuer(&self) -> Result<(), Refusal> {
@@ -307,6 +306,16 @@ impl Checked<'_> {
 pub(super) fn is_shop(name: &str) -> bool {
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     SHOPS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|shop| !shop.is_empty() && shop.bytes().all(label)))
+}
+
+/// Neither older than that, nor ahead.
+pub(super) fn check_age(made: Timestamp, now: Timestamp, age: Duration) -> Result<(), Refusal> {
+    check_begun(made, now)?;
+    if now.since(made) > age { Err(Refusal::Expired) } else { Ok(()) }
+}
+
+fn check_begun(made: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    if made > now + AHEAD { Err(Refusal::NotYetValid) } else { Ok(()) }
 }
 
 /// A moment, if it is written as it should be and no later than the year 9999.

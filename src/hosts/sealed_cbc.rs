@@ -59,7 +59,6 @@ pub(super) fn open(form: CbcForm, token: &[u8], secrets: &[Secret]) -> Result<Op
 }
 
 /// Makes a token as the platform would, of JSON text. `None` where the secret is no key.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command line"))]
 pub(super) fn mint(form: CbcForm, json: &[u8], secret: &Secret) -> Option<String> {
     let mut random = [0; BLOCK];
     SystemRandom::new().fill(&mut random).expect("the operating system gives random bytes, or nothing here is safe");

@@ -41,7 +41,6 @@ pub(super) fn open(form: PayloadForm, token: &[u8], keys: &Keys) -> Result<Claim
 }
 
 /// A token as the platform would make it.
-#[cfg_attr(not(test), expect(dead_code, reason = "tokens are minted by tests"))]
 pub(super) fn mint(form: PayloadForm, secret: &Secret, json: &[u8]) -> String {
     match form {
         PayloadForm::MacFirst => {

@@ -50,7 +50,6 @@ fn form_encoded<'a>(pairs: impl IntoIterator<Item = &'a (String, String)>, plain
 }
 
 /// Query strings as the platforms would make them, with one more parameter for the signature.
-#[cfg_attr(not(test), expect(dead_code, reason = "tokens are minted by tests"))]
 pub(super) mod mint {
     use ring::signature::Ed25519KeyPair;
 

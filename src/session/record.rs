@@ -1,7 +1,8 @@
 //! The record inside the seal.
 //!
 //! `id (16) ‖ kind (1) ‖ confirmed_at ‖ idle_end ‖ absolute_end (8 each, milliseconds, big endian) ‖ host ‖ tenant ‖
-//! subject ‖ organization ‖ actor ‖ count ‖ ancestors`, each text as `length (1) ‖ bytes`; an empty text is "none".
+//! subject ‖ organization ‖ actor ‖ count ‖ ancestors ‖ host_role`, each text as `length (1) ‖ bytes`; an empty text is
+//! "none". The role is left out altogether where the host is asked about it.
 
 use ring::digest;
 
@@ -13,11 +14,13 @@ use crate::clock::Timestamp;
 /// Pages that may frame one session: the portal, and the page that did if it is another.
 pub(super) const MAX_ANCESTORS: usize = 2;
 
+/// The longest role that is sealed, in bytes.
+pub(super) const MAX_ROLE: usize = 64;
+
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 pub(super) fn encode(session: &Session) -> Vec<u8> {
-    let Session { id, context: _, principal, confirmed_at, idle_end, absolute_end, ancestors, mark: _, is_lent: _ } =
-        session;
+    let Session { id, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, .. } = session;
     let mut bytes = Vec::with_capacity(256);
     bytes.extend_from_slice(&id.0);
     bytes.push(kind_code(principal.kind()));
@@ -33,6 +36,9 @@ pub(super) fn encode(session: &Session) -> Vec<u8> {
     bytes.push(u8::try_from(short.len()).expect("at most MAX_ANCESTORS"));
     for text in short {
         push(&mut bytes, text);
+    }
+    if let Some(role) = host_role {
+        push(&mut bytes, role);
     }
     bytes
 }
@@ -57,9 +63,10 @@ pub(super) fn decode(record: &[u8], context: ContextId, mark: KeyMark) -> Option
     )
     .in_organization(optional(organization).map(OrganizationId::new).transpose().ok()?)
     .previewed_by(optional(actor).map(SubjectId::new).transpose().ok()?);
-    let ancestors = origins(rest)?;
+    let (ancestors, rest) = origins(rest)?;
+    let host_role = if rest.is_empty() { None } else { Some(role(rest)?) };
     let (id, is_lent) = (SessionId(*id), false);
-    Some(Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, mark, is_lent })
+    Some(Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, mark, is_lent })
 }
 
 /// Fifty bits that tell contexts apart in one browser; nothing is decided by them alone.
@@ -86,7 +93,7 @@ fn parts(principal: &Principal) -> [&str; 5] {
 }
 
 fn push(bytes: &mut Vec<u8>, text: &str) {
-    let length = u8::try_from(text.len()).expect("ids are at most 128 bytes long; origins are filtered");
+    let length = u8::try_from(text.len()).expect("ids are at most 128 bytes long; origins and roles are filtered");
     bytes.push(length);
     bytes.extend_from_slice(text.as_bytes());
 }
@@ -106,7 +113,13 @@ fn optional(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn origins(bytes: &[u8]) -> Option<Vec<Origin>> {
+/// All that is left.
+fn role(bytes: &[u8]) -> Option<String> {
+    let (role, rest) = text(bytes)?;
+    (rest.is_empty() && role.len() <= MAX_ROLE).then(|| role.to_owned())
+}
+
+fn origins(bytes: &[u8]) -> Option<(Vec<Origin>, &[u8])> {
     let (&count, mut rest) = bytes.split_first()?;
     let mut found = Vec::new();
     for _ in 0..count {
@@ -114,7 +127,7 @@ fn origins(bytes: &[u8]) -> Option<Vec<Origin>> {
         found.push(Origin::parse(one).ok()?);
         rest = more;
     }
-    rest.is_empty().then_some(found)
+    Some((found, rest))
 }
 
 const fn kind_code(kind: Kind) -> u8 {

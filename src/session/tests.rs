@@ -36,7 +36,7 @@ fn principal(subject: &str) -> Principal {
 fn begin(sessions: &Sessions, subject: &str) -> Session {
     let now = sessions.clock.now();
     let portal = Origin::parse("https://acme.myassembly.com").expect("an origin");
-    sessions.begin(principal(subject), now, now, vec![portal])
+    sessions.begin(principal(subject), now, now, vec![portal], None)
 }
 
 /// The cookie that a browser would send back: (name, value).
@@ -77,11 +77,38 @@ fn the_longest_legal_ids_fit_into_a_cookie() {
     let label = "a".repeat(60);
     let origin = |end: &str| Origin::parse(&format!("https://{label}.{label}.{label}.{end}")).expect("an origin");
     let now = sessions.clock.now();
-    let session = sessions.begin(principal, now, now, vec![origin("one"), origin("two"), origin("three")]);
+    let session = sessions.begin(principal, now, now, vec![origin("one"), origin("two"), origin("three")], None);
     let set = sessions.set_cookie(&session);
     assert!(set.len() <= 4096, "{}", set.len());
     let (name, value) = sent(&sessions, &session);
     assert!(sessions.open(&name, &value).is_ok_and(|opened| opened.ancestors().len() == 2));
+}
+
+#[test]
+fn a_rank_goes_along_where_the_session_has_to_know_it() {
+    let sessions = ours(&clock());
+    let now = sessions.clock.now();
+    let kept = |role: Option<&str>| {
+        let session = sessions.begin(principal("u1"), now, now, vec![], role.map(str::to_owned));
+        let (name, value) = sent(&sessions, &session);
+        let opened = sessions.open(&name, &value).expect("a session");
+        assert_eq!(opened, session);
+        opened.host_role().map(str::to_owned)
+    };
+    let longest = "\u{fc}".repeat(record::MAX_ROLE / 2);
+    for role in [None, Some(""), Some("owner"), Some(&longest)] {
+        assert_eq!(kept(role).as_deref(), role);
+    }
+    assert_eq!(kept(Some(&format!("{longest}x"))).as_deref(), Some(""), "too long, which is none for every replica");
+    let record = |role: Option<&str>| {
+        record::encode(&sessions.begin(principal("u1"), now, now, vec![], role.map(str::to_owned)))
+    };
+    let read = |record: &[u8]| record::decode(record, ContextId("abcdefghij".into()), sessions.sealer.mark());
+    assert!(read(&record(None)).is_some_and(|old| old.host_role().is_none()), "a cookie from before there were ranks");
+    for behind in [&b"x"[..], b"\x02a", b"\x01\xff", &[&[65][..], &[b'a'; 65]].concat()] {
+        assert!(read(&[&record(None)[..], behind].concat()).is_none(), "{behind:?}");
+    }
+    assert!(read(&[&record(Some("a"))[..], b"\0"].concat()).is_none());
 }
 
 #[test]
@@ -186,7 +213,7 @@ fn a_token_that_comes_again_does_not_prolong_the_session() {
     let sessions = ours(&clock);
     let first_seen = clock.now();
     clock.advance(Duration::from_secs(11 * 3600 + 3000));
-    let session = sessions.begin(principal("u1"), clock.now(), first_seen, Vec::new());
+    let session = sessions.begin(principal("u1"), clock.now(), first_seen, Vec::new(), None);
     assert_eq!(session.expires_at(), first_seen + ABSOLUTE);
 }
 

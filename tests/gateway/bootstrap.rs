@@ -1,19 +1,26 @@
 //! How each family of platforms hands over its first token, and what becomes of it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use crate::support::jwt::{hs256, now};
-use crate::support::{Answer, Gateway, Setup, Upstream};
+use crate::support::{Answer, Gateway, Platform, Setup, Upstream, free_port};
 
 mod address;
+mod client;
 mod exchange;
 mod form;
+mod signed;
 
 const SHOP: &str = "canary-secret-of-the-shop-00000001";
 const STORE: &str = "canary-secret-of-the-store-0000001";
 const SITE: &str = "canary-secret-of-the-site-00000001";
+const LAUNCH: &str = "canary-secret-of-the-launch-000001";
+const TAB: &str = "canary-secret-of-the-tab-000000001";
+const CANVAS: &str = "canary-secret-of-the-canvas-000001";
+const MEETING: &str = "canary-secret-of-the-meeting-00001";
 const PAGE: &str = "canary-secret-of-the-page-00000001";
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
@@ -32,11 +39,18 @@ impl Stage {
     }
 
     fn with(change: impl FnOnce(Setup) -> Setup) -> Self {
+        Self::at(free_port(), free_port(), change)
+    }
+
+    /// At known ports, so that cookies of one process can be shown to the next.
+    fn at(public: SocketAddr, admin: SocketAddr, change: impl FnOnce(Setup) -> Setup) -> Self {
         let upstream = Upstream::start();
         let setup = Setup::of(include_str!("bootstrap/gateway.toml"), &format!("http://{}", upstream.address));
         let setup = setup.env("SHOP_SECRET", SHOP).env("STORE_SECRET", STORE);
+        let setup = setup.env("LAUNCH_SECRET", LAUNCH).env("TAB_SECRET", TAB);
+        let setup = setup.env("CANVAS_SECRET", CANVAS).env("MEETING_SECRET", MEETING);
         let setup = setup.env("SITE_SECRET", SITE).env("PAGE_SECRET", PAGE);
-        Self { gateway: change(setup).start(), upstream }
+        Self { gateway: change(setup).start_at(Platform::start(), public, admin), upstream }
     }
 
     /// A frame that a page of this origin opens.

@@ -1,5 +1,7 @@
 //! Tokens that come with each request: whose they are, from where, for how long.
 
+use ring::hmac;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 use crate::support::jwt::{Elliptic, hs256, now};
@@ -8,6 +10,11 @@ use crate::support::{Answer, Gateway, Setup, Upstream};
 mod bearer;
 mod limits;
 mod proxied;
+mod signed;
+mod signed_bodies;
+
+/// Of 64 characters, as Contentful has them.
+const SIGNING_SECRET: &str = "canary-signing-secret-0123456789abcdef0123456789abcdef0123456789";
 
 const SECRET: &str = "canary-page-secret-of-the-host-01";
 
@@ -33,8 +40,9 @@ impl Stage {
             crate::support::answer_with(stream, &format!("{head}{set}"))
         });
         let text = include_str!("credentials/gateway.toml").replace("{keys}", &keys.address.to_string());
-        let setup = Setup::of(&text, &format!("http://{}", upstream.address));
-        let setup = setup.env("PAGE_SECRET", SECRET).file("elliptic.pem", &elliptic.pem());
+        let text = text.replace("{ed25519}", &faster_hex::hex_string(ed25519().public_key().as_ref()));
+        let setup = Setup::of(&text, &format!("http://{}", upstream.address)).env("PAGE_SECRET", SECRET);
+        let setup = setup.env("SIGNING_SECRET", SIGNING_SECRET).file("elliptic.pem", &elliptic.pem());
         Self { gateway: change(setup).start(), upstream, elliptic, _keys: keys }
     }
 
@@ -48,6 +56,20 @@ impl Stage {
         change(&mut claims);
         format!("X-Whop-User-Token: {}", self.elliptic.es256(&claims))
     }
+}
+
+/// What Discord signs with.
+fn ed25519() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a seed")
+}
+
+fn mac(pieces: &[&[u8]]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SIGNING_SECRET.as_bytes());
+    hmac::sign(&key, &pieces.concat()).as_ref().to_vec()
+}
+
+fn lines(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).collect()
 }
 
 /// What the page's host says of somebody.

@@ -95,17 +95,13 @@ const withHubspot = ({ claims, request, secret }) => {
   return { token, request: { ...request, headers: { 'x-hubspot-request-timestamp': String(claims.time) } } };
 };
 const withContentful = ({ claims, request, secret }) => {
-  const { method, url: path, body } = request;
-  const context = { userId: claims.user, spaceId: claims.space, envId: 'master', appId: 'app-1' };
-  const headers = { 'content-type': 'application/json' };
-  const signed = signRequest(secret, { method, path, headers, body }, claims.time, context);
+  const { method, url: path, body, headers } = request;
+  const signed = signRequest(secret, { method, path, headers, body }, claims.time);
   return { token: signed['x-contentful-signature'], request: { ...request, headers: { ...headers, ...signed } } };
 };
-const withStripe = ({ claims: { time, user_id, account_id }, secret }) => {
-  const payload = JSON.stringify({ user_id, account_id });
-  const token = Stripe.webhooks.generateTestHeaderString({ payload, secret, timestamp: time });
-  return { token, request: { method: 'POST', body: payload } };
-};
+const withStripe = ({ claims, request, secret }) => ({
+  token: Stripe.webhooks.generateTestHeaderString({ payload: request.body, secret, timestamp: claims.time }),
+});
 const discordCall = ({ claims, request, key }) => {
   const time = String(claims.time);
   const token = sign(null, Buffer.from(time + request.body), key.pair.privateKey).toString('hex');

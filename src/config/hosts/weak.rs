@@ -1,7 +1,7 @@
 //! What is allowed and weaker than it could be.
 
 use crate::config::reader::{Reader, Table};
-use crate::hosts::{HostedSettings, KeyMaterial, KeySource, Life, Tenants};
+use crate::hosts::{Carrier, Comes, HostedSettings, KeyMaterial, KeySource, Life, Tenants};
 
 /// Shorter secrets can be guessed from one token.
 const LEAST: usize = 16;
@@ -27,6 +27,12 @@ pub(super) fn warn(host: &HostedSettings, table: &Table<'_>, reader: &mut Reader
             "keep its address out of logs, and change the secret from time to time",
             reader,
         );
+    }
+    // A client that is no page sends its token in a header of the first navigation.
+    let first = |carrier: &Carrier| matches!(carrier, Carrier::Header { comes: Comes::First, .. });
+    if host.platform.opens_session && host.origins.is_empty() && !host.carriers.iter().any(first) {
+        let message = "no page may frame the app, so no frame opens a session";
+        say(table, "origins", message, "write origins = [\"https://…\"], the pages of the host", reader);
     }
     let least = if host.platform.keys == KeySource::Chosen { LEAST_CHOSEN } else { LEAST };
     if shortest(&host.keys).is_some_and(|length| length < least) {

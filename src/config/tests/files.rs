@@ -71,14 +71,13 @@ fn the_reference_file_has_every_key_once_uncommented_and_is_valid() {
 #[test]
 fn the_reference_file_writes_each_default_as_it_is() {
     let file = text("config/vestibule.toml");
-    let written = values(&uncommented(&file));
-    for (path, _) in &written {
+    let all = values(&uncommented(&file));
+    for (path, _) in &all {
         let default = key(path).default;
         if !default.is_empty() && !is_example(path) {
             let default: toml::Table = toml::from_str(&format!("value = {default}")).expect("TOML");
-            // Hosts of other platforms can have other defaults, and be written there too.
-            let is_there = written.iter().any(|(own, value)| own == path && *value == default["value"]);
-            assert!(is_there, "{path} = {:?}", default["value"]);
+            // Of several hosts, one shows it.
+            assert!(all.iter().any(|(other, value)| other == path && *value == default["value"]), "{path}");
         }
     }
     for (path, _) in values(&file) {

@@ -97,8 +97,7 @@ fn every_platform_needs_something_and_says_so() {
     }
 }
 
-const PORTAL: &str =
-    "platform = \"generic-jwt\"\naudience = \"a\"\nissuer = \"i\"\nkind = \"client\"\ntenants = [\"acme\"]\n";
+const PORTAL: &str = "platform = \"generic-jwt\"\naudience = \"a\"\nissuer = \"i\"\nkind = \"client\"\ntenants = [\"acme\"]\norigins = [\"https://p.example\"]\n";
 const ED25519: &str = "public_key = \"e7bf03a2fa4602af4580703d88dda5bb59f32ed8b02a56c187fe7d34caed242d\"\n";
 const SLACK: &str = "platform = \"slack\"\ntenants = [\"acme\"]\n";
 
@@ -212,6 +211,10 @@ fn weak_choices_are_warnings() {
         (
             format!("{PORTAL}algorithms = [\"HS256\"]\n{}", secret("BRIEF")),
             "hosts.h.secret: a secret of less than 32 bytes",
+        ),
+        (
+            "platform = \"highlevel\"\ntenants = [\"acme\"]\n".to_owned() + &secret("PORTAL_SECRET"),
+            "hosts.h.origins: no page may frame the app",
         ),
         (format!("{slack}nameless = \"service\""), "hosts.h.nameless: a token that names nobody is let in"),
         (slack.replace("slack", "front"), "hosts.h.platform: what Front plugin sends never ends"),

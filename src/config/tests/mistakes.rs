@@ -280,6 +280,9 @@ fn every_unit_can_be_written_and_nothing_else() {
         let config = held(&format!("[limits]\nrequest_body = {written}\n"));
         assert_eq!(config.limits.request_body, bytes, "{written}");
     }
+    assert_eq!(held("[limits]\nsigned_body = \"16MiB\"\n").limits.signed_body, 16 << 20);
+    let problems = bad_part("[limits]\nsigned_body = \"17MiB\"\n");
+    assert!(problems[0].contains("more than 16MiB / write at most"), "{problems:?}");
     for written in ["\"9KB\"", "\"9kib\"", "\"1.5MiB\"", "0", "-1", "\"\"", "\"9 KiB\""] {
         let problems = bad_part(&format!("[limits]\nrequest_body = {written}\n"));
         assert!(problems[0].contains("this is no size / write a size such as"), "{written}: {problems:?}");

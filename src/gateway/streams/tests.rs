@@ -125,7 +125,7 @@ impl Stage {
         let now = Clock::system().now();
         let streams = Arc::clone(&self.live.worker().gateway().streams);
         Right {
-            session: Some(self.sessions.begin(principal, now, now, Vec::new())),
+            session: Some(self.sessions.begin(principal, now, now, Vec::new(), None)),
             method: Method::GET,
             target: Target::parse(&"/files/x".parse().expect("a target"), &origin()).expect("a target"),
             changes: true,

@@ -32,6 +32,7 @@ const CONTENTFUL: &[&str] = &[
     "x-contentful-space-id",
     "x-contentful-environment-id",
     "x-contentful-app-id",
+    "x-contentful-crn",
 ];
 const DISCORD_TIME: &[&str] = &["x-signature-timestamp"];
 const SHOP: Path = &["shop"];
@@ -68,7 +69,9 @@ pub(super) static ROWS: &[Platform] = &[
         kind: KindOf::Always(Kind::Internal),
         about: About {
             find: "`secret` is the app's signing secret of 64 characters, under Security.",
-            notes: &["A header counts only if the signature covers it."],
+            notes: &[
+                "A header counts only if the signature covers it; a call with a context header that is not covered is refused.",
+            ],
             ..ABOUT
         },
         ..CALL
@@ -86,6 +89,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`secret` is the app's signing secret (`absec_…`).",
             notes: &[
                 "The signature covers the two ids and the time, not the request: whoever sees it can use it for five minutes.",
+                "The ids are read from the body, which is JSON with `user_id` before `account_id`, as they are signed.",
             ],
             unverified: &["Where fields that an app adds would stand in what is signed: such signatures are refused."],
             library: Some("`stripe` accepts times in the future."),
@@ -221,9 +225,13 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`secret` is the app's client secret.",
             notes: &[
-                "Pairs are signed without anything between them, so some can be moved into one another: read only what you know.",
+                "Pairs are signed with nothing between them, so some can be cut in another way: only customer, shop and time are used.",
+                "A request is refused if `shop=`, `timestamp=` or `logged_in_customer_id=` occurs twice in all that is signed, so call no parameter `workshop`.",
             ],
-            ..ABOUT
+            unverified: &[
+                "That Shopify adds `logged_in_customer_id` even when nobody is signed in; without it a request is refused.",
+            ],
+            library: Some("`@shopify/shopify-api` accepts every way to cut it."),
         },
         ..CALL
     },

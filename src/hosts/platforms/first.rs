@@ -165,10 +165,13 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`secret` is the app's secure key.",
             notes: &[
-                "All `vk_` parameters are signed; if `sign_keys` lists them, it must list every one that is used.",
+                "All `vk_` parameters are signed; if there is a `sign_keys`, it must list each of them.",
                 "Without `vk_ts` a launch has no age and is refused.",
             ],
-            unverified: &["Which pages frame an app: write `origins` if yours are others."],
+            unverified: &[
+                "Whether what is signed is in the order of names or of `sign_keys`: either is accepted.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
             ..ABOUT
         },
         ..SECRET_JWT

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{Call, Claims, Keys, Opened, Refusal, at, hex, members, seconds};
+use super::{Call, Claims, Keys, Opened, Refusal, Timestamp, at, hex, members, seconds};
 
 /// More signatures are never sent: there are two while a secret is replaced.
 const MAX_SIGNATURES: usize = 8;
@@ -23,6 +23,11 @@ pub(super) fn open(signature: &[u8], call: &Call, keys: &Keys) -> Result<Opened,
     first?;
     let claims = IDS.into_iter().map(str::to_owned).zip(ids);
     Ok(at(seconds(written)?, Claims::from_pairs(claims)?))
+}
+
+/// The time that the signature states.
+pub(super) fn stated_at(signature: &[u8]) -> Result<Timestamp, Refusal> {
+    seconds(read(std::str::from_utf8(signature).map_err(|_| Refusal::Malformed)?)?.0)
 }
 
 /// The time and the signatures of version 1. Others, such as those of test mode, are not looked at.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{FRAMED, Stage, page, shop, site, site_with, store};
+use crate::support::free_port;
 use crate::support::jwt::{hs256, now};
 
 const ADMIN: &str = "https://admin.shopify.com";
@@ -132,6 +133,23 @@ fn headers_that_only_a_host_may_set_never_come_from_the_caller() {
     let seen = stage.upstream.wait_for(2);
     assert!(seen.iter().all(|seen| !seen.head.contains("planted")), "{seen:?}");
     assert_eq!(seen[0].value("x-app"), "kept");
+}
+
+#[test]
+fn a_rank_that_only_a_token_says_outlives_the_process_and_not_its_session() {
+    let (public, admin) = (free_port(), free_port());
+    let first = Stage::at(public, admin, |setup| setup);
+    let open = |stage: &Stage, role: &str| {
+        let token = page(|claims| claims["role"] = role.into());
+        stage.framed(PORTAL, &format!("/open?token={token}")).cookie()
+    };
+    let (owner, guest) = (open(&first, "owner"), open(&first, "guest"));
+    // The token of the one says nothing of the other session of the same person.
+    let status = |stage: &Stage, cookie: &str| stage.gateway.own("GET", "/projects/apollo", cookie).status;
+    assert_eq!((status(&first, &owner), status(&first, &guest)), (200, 403));
+    drop(first);
+    let second = Stage::at(public, admin, |setup| setup);
+    assert_eq!((status(&second, &owner), status(&second, &guest)), (200, 403), "{}", second.gateway.output());
 }
 
 #[test]
