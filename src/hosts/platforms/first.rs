@@ -62,7 +62,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["iss"]),
         origins: &["https://*.atlassian.net"],
         about: About {
-            find: "Each site sends its `sharedSecret` once, in the `installed` call; the tenant is its `clientKey`.",
+            find: "Each site sends its `sharedSecret` once, in the `installed` call, which the gateway can learn from (`docs/atlassian-connect.md`); the tenant is its `clientKey`.",
             notes: &[
                 "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
                 "If the `baseUrl` of the app's descriptor has a path, write it as `audience`: that path is not in `qsh`.",
@@ -360,7 +360,7 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "Register the tool at the LMS: it names `issuer`, client id (`audience`), deployments, `jwks_url` and the authorization endpoint (`login_url`).",
             notes: &[
-                "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once.",
+                "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once. `docs/lti.md` goes through it step by step.",
                 "The tenant is issuer, client id and deployment, joined by `|`: one issuer can stand for many schools.",
                 "An anonymous launch, without `sub`, is refused.",
             ],
