@@ -100,7 +100,11 @@ impl Gateway {
         let readers = credential.readers(&head.method, &head.headers, upgrades, &self.public)?;
         let key = credential.key();
         let known = key.and_then(|key| self.proven.0.get(&key));
-        if let Some(known) = known.filter(|known| !self.sessions.rest(&known.session).is_zero()) {
+        let counts = |known: &Arc<Known>| {
+            let host = known.session.principal().host();
+            readers.iter().any(|reader| reader.name() == host) && !self.sessions.rest(&known.session).is_zero()
+        };
+        if let Some(known) = known.filter(counts) {
             return Ok(known.caller());
         }
         // Before a body is taken.
