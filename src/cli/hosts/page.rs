@@ -86,6 +86,7 @@ fn host(platform: &Platform) -> String {
             "public_key" => (key, format!("{{ file = \"{}.pem\" }}", platform.name)),
             "tenants" => (key, format!("[{}]", value("acme"))),
             "deployments" => (key, "[\"1\"]".to_owned()),
+            "login_url" => (key, "\"https://lms.example.com/auth\"".to_owned()),
             "algorithms" => (key, "[\"RS256\"]".to_owned()),
             "kind" => (key, "\"client\"".to_owned()),
             "issuer" => (key, value("https://lms.example.com")),

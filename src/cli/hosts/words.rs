@@ -82,8 +82,12 @@ pub(super) fn needs(platform: &Platform) -> Vec<&'static str> {
     });
     keys.extend(matches!(platform.app, App::Asked(_)).then_some("audience"));
     keys.extend((platform.issuer == Issuer::Asked).then_some("issuer"));
-    keys.extend(platform.rules.iter().any(|rule| matches!(rule, Rule::Deployment(_))).then_some("deployments"));
-    keys.extend((platform.tenant != Field::App).then_some("tenants"));
+    let has = |wanted: fn(&Rule) -> bool| platform.rules.iter().any(wanted);
+    let lists_deployments = has(|rule| matches!(rule, Rule::Deployment(_)));
+    keys.extend(lists_deployments.then_some("deployments"));
+    keys.extend(has(|rule| matches!(rule, Rule::Nonce(_))).then_some("login_url"));
+    // The app, or the deployments, are the workspaces.
+    keys.extend((platform.tenant != Field::App && !lists_deployments).then_some("tenants"));
     keys.extend((platform.kind == KindOf::Asked).then_some("kind"));
     keys
 }

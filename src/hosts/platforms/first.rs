@@ -62,7 +62,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["iss"]),
         origins: &["https://*.atlassian.net"],
         about: About {
-            find: "Each site sends its `sharedSecret` once, in the `installed` call; the tenant is its `clientKey`.",
+            find: "Each site sends its `sharedSecret` once, in the `installed` call, which the gateway can learn from (`docs/atlassian-connect.md`); the tenant is its `clientKey`.",
             notes: &[
                 "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
                 "If the `baseUrl` of the app's descriptor has a path, write it as `audience`: that path is not in `qsh`.",

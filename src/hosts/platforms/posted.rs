@@ -121,7 +121,7 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "Register the tool at the LMS: it names `issuer`, client id (`audience`), deployments, `jwks_url` and the authorization endpoint (`login_url`).",
             notes: &[
-                "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once.",
+                "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once. `docs/lti.md` goes through it step by step.",
                 "The tenant is issuer, client id and deployment, joined by `|`: one issuer can stand for many schools.",
                 "An anonymous launch, without `sub`, is refused.",
             ],
