@@ -3,4 +3,7 @@
 mod corpora;
 mod interop;
 mod sdk;
+mod served;
+mod tokens;
 mod vectors;
+mod verify;

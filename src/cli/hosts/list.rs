@@ -58,7 +58,10 @@ fn whole(platform: &Platform) -> String {
     line("person", &words::field(platform.user));
     line("counts", &words::life(platform));
     line("serves", words::serves(platform));
-    line("pages", &platform.origins.join(", "));
+    match platform.origins {
+        [] if words::lacks_origins(platform) => line("pages", "none by default: write `origins`"),
+        origins => line("pages", &origins.join(", ")),
+    }
     about.notes.iter().for_each(|note| line("note", note));
     about.unverified.iter().for_each(|mark| line("not verified", mark));
     about.library.iter().for_each(|library| line("its library", library));
