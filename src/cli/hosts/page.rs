@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::words;
-use crate::access::OriginPattern;
 use crate::config::{Environment, HostSettings, parse};
-use crate::hosts::{CbcForm, GcmForm, KeySource, Platform, Purpose, QueryForm, RequestForm, Scheme, platforms};
+use crate::hosts::{Platform, QueryForm, Scheme, platforms};
 
 /// Set to any value, it makes the test write the page.
 const WRITE: &str = "VESTIBULE_WRITE_HOSTS";
@@ -138,8 +137,7 @@ fn section(platform: &Platform) -> String {
     let mut text = format!("\n### {}\n\n**{}.** {}\n", platform.name, platform.title, about.find);
     let mut list = |title: &str, items: &[&str]| {
         if !items.is_empty() {
-            let items: String = items.iter().map(|item| format!("- {item}\n")).collect();
-            let _ = write!(text, "\n{title}{items}");
+            let _ = writeln!(text, "\n{title}- {}", items.join("\n- "));
         }
     };
     let app = format!("For this app: {}.", words::app(platform));

@@ -91,7 +91,7 @@ pub(super) fn needs(platform: &Platform) -> Vec<&'static str> {
 /// What names the workspace or the person.
 pub(super) fn field(field: Field) -> String {
     match field {
-        Field::At(path) => named(path),
+        Field::At(path) | Field::Flag(path, _) => named(path),
         Field::Asked => "configured claim".to_owned(),
         Field::After(path, before) => format!("{} without `{before}`", named(path)),
         Field::LastSegment(path, _) => format!("end of {}", named(path)),
@@ -100,7 +100,6 @@ pub(super) fn field(field: Field) -> String {
             let name = |path: &&[&str]| if path.is_empty() { "the app".to_owned() } else { named(path) };
             paths.iter().map(name).collect::<Vec<_>>().join(" and ")
         }
-        Field::Flag(path, _) => named(path),
         Field::Same(one, other, _) => format!("{} is {}", named(one), named(other)),
         Field::FirstFragment(path) => format!("first of {}", named(path)),
         Field::App => "the app".to_owned(),

@@ -112,10 +112,10 @@ impl Making<'_> {
                 Rule::List(_) | Rule::Deployment(_) | Rule::Absent(_) => {}
             }
         }
-        if let Once::By(path) = self.settings.platform.once {
-            if !self.has(path) {
-                self.put(path, random());
-            }
+        if let Once::By(path) = self.settings.platform.once
+            && !self.has(path)
+        {
+            self.put(path, random());
         }
     }
 
