@@ -96,6 +96,15 @@ fn every_platform_needs_something_and_says_so() {
     }
 }
 
+#[test]
+fn the_address_of_an_atlassian_app_may_be_written_and_need_not_be() {
+    let rest = "platform = \"atlassian-connect\"\ntenants = [\"*\"]\nsecrets.key-1 = { env = \"PORTAL_SECRET\" }\n";
+    assert_eq!(hosted(rest).audience, None);
+    let address = "https://app.example.com/jira";
+    assert_eq!(hosted(&format!("{rest}audience = \"{address}\"")).audience.as_deref(), Some(address));
+    assert!(problems(&format!("{rest}audience = 1")).iter().any(|problem| problem.starts_with("audience: ")));
+}
+
 const PORTAL: &str = "platform = \"generic-jwt\"\naudience = \"a\"\nissuer = \"i\"\nkind = \"client\"\ntenants = [\"acme\"]\norigins = [\"https://p.example\"]\n";
 const ED25519: &str = "public_key = \"e7bf03a2fa4602af4580703d88dda5bb59f32ed8b02a56c187fe7d34caed242d\"\n";
 const SLACK: &str = "platform = \"slack\"\ntenants = [\"acme\"]\n";
