@@ -46,7 +46,16 @@ impl Known {
     fn caller(&self) -> Caller {
         let (session, standing) = (self.session.clone(), Arc::clone(&self.standing));
         let principal = session.principal().clone();
-        Caller { principal, standing, preview: self.preview, session, renewed: None, along: Vec::new(), _held: None }
+        Caller {
+            principal,
+            standing,
+            preview: self.preview,
+            session,
+            renewed: None,
+            along: Vec::new(),
+            learns: false,
+            _held: None,
+        }
     }
 }
 
@@ -114,6 +123,17 @@ impl Gateway {
         Ok(Caller { _held: room, ..self.lend(proof, key)? })
     }
 
+    /// Tells the host what a call says that it proved and that may go on, where the host keeps that. Gives the room for the body.
+    pub(super) async fn learn(&self, caller: &Caller, upload: &mut Upload) -> Result<Option<Held>, Rejection> {
+        let Some(host) = self.host(&caller.principal) else { return Ok(None) };
+        let (body, held) = self.whole_body(upload).await?;
+        match host.learn(&caller.principal, body).await {
+            Ok(()) => Ok(Some(held)),
+            Err(HostError::Refused | HostError::Expired) => Err(Rejection::TokenInvalid),
+            Err(HostError::Unavailable) => Err(Rejection::HostUnavailable),
+        }
+    }
+
     /// Refuses a call that no host would take, whatever its body is. It counts as any refused token does.
     fn glance(
         &self,
@@ -142,10 +162,10 @@ impl Gateway {
     fn lend(&self, proof: Proof, key: Option<[u8; 32]>) -> Result<Caller, Rejection> {
         let Proof { principal, confirmed, ends, mark, along, .. } = proof;
         let host = self.host(&principal).ok_or(Rejection::TokenInvalid)?;
-        let (preview, binding) = (host.preview(), host.binding());
+        let (preview, binding, learns) = (host.preview(), host.binding(), host.learns());
         let session = self.sessions.lend(principal, &mark, confirmed.at, ends);
         let known = Known { session, standing: confirmed.standing, preview };
-        let caller = Caller { along, ..known.caller() };
+        let caller = Caller { along, learns, ..known.caller() };
         if let Some(key) = key.filter(|_| binding == Binding::Bearer) {
             self.proven.0.insert(key, Arc::new(known));
         }

@@ -53,6 +53,8 @@ pub struct Platform {
     pub organization: Option<Field>,
     /// The platform's own word for their rank.
     pub role: Option<Field>,
+    /// The page that is wanted, where the token says so.
+    pub target: Option<Path>,
     /// Display name.
     pub full_name: Option<Field>,
     /// Address.
@@ -305,6 +307,12 @@ pub enum Rule {
     Word(Path, &'static str),
     /// A list.
     List(Path),
+    /// Where the first says this word, an id at the second.
+    With(Path, &'static str, Path),
+    /// The app, if anything: whom the token was made for (OpenID Connect Core §3.1.3.7).
+    Party(Path),
+    /// The name of its key, in its header.
+    NamedKey,
     /// Nothing at all.
     Absent(Path),
     /// One of the configuration's `deployments`.

@@ -48,6 +48,7 @@ const SECRET_JWT: Platform = Platform {
     kind: KindOf::Always(Kind::Internal),
     organization: None,
     role: None,
+    target: None,
     full_name: None,
     email: None,
     headers: &[],

@@ -82,8 +82,13 @@ pub(super) fn needs(platform: &Platform) -> Vec<&'static str> {
     });
     keys.extend(matches!(platform.app, App::Asked(_)).then_some("audience"));
     keys.extend((platform.issuer == Issuer::Asked).then_some("issuer"));
-    keys.extend(platform.rules.iter().any(|rule| matches!(rule, Rule::Deployment(_))).then_some("deployments"));
-    keys.extend((platform.tenant != Field::App).then_some("tenants"));
+    let rules = |wanted: fn(&Rule) -> bool| platform.rules.iter().any(wanted);
+    let deploys = rules(|rule| matches!(rule, Rule::Deployment(_)));
+    keys.extend(deploys.then_some("deployments"));
+    keys.extend((platform.tenant != Field::App && !deploys).then_some("tenants"));
+    if rules(|rule| matches!(rule, Rule::Nonce(_))) {
+        keys.extend(["login_url", "origins"]);
+    }
     keys.extend((platform.kind == KindOf::Asked).then_some("kind"));
     keys
 }

@@ -52,7 +52,7 @@ fn a_host_that_says_only_its_platform_is_told_everything_that_it_lacks() {
         (
             "atlassian-connect",
             &[
-                "secrets is missing / write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site",
+                "secrets is missing / write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site, or installs",
                 "tenants is missing",
             ],
         ),
@@ -74,7 +74,8 @@ fn a_host_that_says_only_its_platform_is_told_everything_that_it_lacks() {
                 "jwks_url is missing / write jwks_url = \"https://…\", the host's JWK Set; or public_key = ",
                 "issuer is missing / ",
                 "deployments is missing / write deployments = [\"…\"], as the LMS shows them",
-                "tenants is missing / ",
+                "origins is missing / write origins = [\"https://lms.example\"], the pages that frame the app",
+                "login_url is missing / write login_url = \"https://…\", the authorization endpoint that",
             ],
         ),
     ];
@@ -137,7 +138,7 @@ fn what_contradicts_the_platform_is_refused_with_a_remedy() {
         ),
         (
             portal("algorithms = [\"RS256\"]\njwks_url = \"http://h.example/keys\""),
-            "jwks_url: keys cannot be fetched from `http://h.example/keys` / write \"https://HOST/PATH\"",
+            "jwks_url: `http://h.example/keys` is no address that can be trusted / write \"https://HOST/PATH\", without a query",
         ),
         (
             portal(&format!("algorithms = [\"HS256\"]\n{secret}claims.tenant = []")),

@@ -109,7 +109,13 @@ impl Making<'_> {
                     self.put(path, hash.unwrap_or_else(|| request_hash::CONTEXT.to_owned()));
                 }
                 Rule::Nonce(path) => self.put(path, random()),
-                Rule::List(_) | Rule::Deployment(_) | Rule::Absent(_) => {}
+                Rule::With(_, _, beside) if !self.has(beside) => self.put(beside, random()),
+                Rule::List(_)
+                | Rule::Deployment(_)
+                | Rule::Absent(_)
+                | Rule::With(..)
+                | Rule::Party(_)
+                | Rule::NamedKey => {}
             }
         }
         if let Once::By(path) = self.settings.platform.once
