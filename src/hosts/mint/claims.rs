@@ -118,10 +118,10 @@ impl Making<'_> {
                 | Rule::NamedKey => {}
             }
         }
-        if let Once::By(path) = self.settings.platform.once {
-            if !self.has(path) {
-                self.put(path, random());
-            }
+        if let Once::By(path) = self.settings.platform.once
+            && !self.has(path)
+        {
+            self.put(path, random());
         }
     }
 
