@@ -2,5 +2,6 @@
 
 mod corpora;
 mod interop;
+mod own_vectors;
 mod sdk;
 mod vectors;

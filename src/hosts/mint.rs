@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::jwt::mint as jwt;
 use super::keys::Algorithm;
 use super::material::KeyMaterial;
-use super::platform::{Purpose, QueryForm, Scheme};
+use super::platform::{Purpose, QueryForm, Rule, Scheme};
 use super::{Call, HostedSettings, jwe, paseto, sealed_cbc, sealed_gcm, signed_payload, signed_query};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -110,7 +110,8 @@ fn jwt_token(
     wish: &Wish,
     claims: &[u8],
 ) -> Result<Minted, MintError> {
-    let kid = wish.key_id.as_deref();
+    let has_name = settings.platform.rules.contains(&Rule::KeyName);
+    let kid = wish.key_id.as_deref().or(has_name.then_some("minted"));
     let algorithm = settings.algorithms.first().copied().unwrap_or(Algorithm::Hs256);
     if algorithm == Algorithm::Hs256 {
         let secret = secret(settings, wish).ok_or(MintError::Secret)?;

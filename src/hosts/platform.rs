@@ -216,8 +216,10 @@ pub enum App {
 /// Where the token names the app that it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// One text, or several with `azp` naming the one that is meant (RFC 7519 §4.1.3, OpenID Connect Core §3.1.3.7).
+    /// One text, or a list with it (RFC 7519 §4.1.3).
     Claim(Path),
+    /// The same, and `azp` says whom it was made for: it must where there are several (OpenID Connect Core §3.1.3.7).
+    Party(Path),
     /// One text; a list is refused.
     One(Path),
     /// Nowhere.
@@ -305,6 +307,10 @@ pub enum Rule {
     Word(Path, &'static str),
     /// A list.
     List(Path),
+    /// An id, where this text stands at the first path.
+    Beside(Path, &'static str, Path),
+    /// Which key it was signed with, in its header.
+    KeyName,
     /// Nothing at all.
     Absent(Path),
     /// One of the configuration's `deployments`.

@@ -60,7 +60,7 @@ impl Making<'_> {
     fn app(&mut self) {
         let app = self.settings.audience.clone().unwrap_or_default();
         match self.settings.platform.audience {
-            Audience::Claim(path) | Audience::One(path) => self.put(path, app),
+            Audience::Claim(path) | Audience::Party(path) | Audience::One(path) => self.put(path, app),
             Audience::Nowhere => {}
         }
     }
@@ -109,7 +109,8 @@ impl Making<'_> {
                     self.put(path, hash.unwrap_or_else(|| request_hash::CONTEXT.to_owned()));
                 }
                 Rule::Nonce(path) => self.put(path, random()),
-                Rule::List(_) | Rule::Deployment(_) | Rule::Absent(_) => {}
+                Rule::Beside(_, _, id) if !self.has(id) => self.put(id, random()),
+                Rule::Beside(..) | Rule::List(_) | Rule::Deployment(_) | Rule::Absent(_) | Rule::KeyName => {}
             }
         }
         if let Once::By(path) = self.settings.platform.once {

@@ -160,6 +160,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["vk_app_id"]),
         user: Field::At(&["vk_user_id"]),
         kind: KindOf::Always(Kind::Client),
+        organization: Some(Field::At(&["vk_group_id"])),
         role: Some(Field::At(&["vk_viewer_group_role"])),
         origins: &["https://vk.com", "https://m.vk.com"],
         about: About {
@@ -167,6 +168,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "All `vk_` parameters are signed; if there is a `sign_keys`, it must list each of them.",
                 "Without `vk_ts` a launch has no age and is refused.",
+                "The organization is the community (`vk_group_id`). Anyone can found one and be its admin, so let no default role depend on `host_role`.",
             ],
             unverified: &[
                 "Whether what is signed is in the order of names or of `sign_keys`: either is accepted.",
@@ -332,14 +334,21 @@ pub(super) static ROWS: &[Platform] = &[
         title: "LTI 1.3 (Canvas, Moodle, Blackboard and others)",
         carriers: &[form("id_token")],
         keys: KeySource::Chosen,
+        audience: Audience::Party(&["aud"]),
         issuer: Issuer::Asked,
         once: Once::By(&["nonce"]),
         rules: &[
+            Rule::KeyName,
             Rule::Nonce(&["nonce"]),
             Rule::Is(&["https://purl.imsglobal.org/spec/lti/claim/version"], "1.3.0"),
             Rule::OneOf(
                 &["https://purl.imsglobal.org/spec/lti/claim/message_type"],
                 &["LtiResourceLinkRequest", "LtiDeepLinkingRequest"],
+            ),
+            Rule::Beside(
+                &["https://purl.imsglobal.org/spec/lti/claim/message_type"],
+                "LtiResourceLinkRequest",
+                &["https://purl.imsglobal.org/spec/lti/claim/resource_link", "id"],
             ),
             Rule::List(&["https://purl.imsglobal.org/spec/lti/claim/roles"]),
             Rule::Deployment(&["https://purl.imsglobal.org/spec/lti/claim/deployment_id"]),
@@ -355,6 +364,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once.",
                 "The tenant is issuer, client id and deployment, joined by `|`: one issuer can stand for many schools.",
                 "An anonymous launch, without `sub`, is refused.",
+                "The role is that in the course which the launch is from; a default role by `host_role` holds in the whole tenant.",
             ],
             unverified: &["The LTI storage of the platform's window, for browsers that keep no cookie."],
             library: None,
@@ -375,7 +385,10 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://intercom-sheets.com"],
         about: About {
             find: "`secret` is the app's client secret; `tenants` names your workspace.",
-            notes: &["Only `user` in the form is authentic. It names no workspace and no end."],
+            notes: &[
+                "Only `user` in the form is authentic. It names no workspace and no end.",
+                "The secret is the app's: where several workspaces have the app, a user of any of them counts as one of yours.",
+            ],
             unverified: &[
                 "The names of the members of `user`.",
                 "Which pages frame a sheet: write `origins` if yours are others.",
@@ -400,6 +413,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "A context names no account: the tenant is the app. Guests have no `uid` and are refused.",
                 "Contexts of 2022, without `iss` and `aud`, are refused.",
+                "`attendrole` is a role in one meeting, and anyone can begin one, so let no default role depend on `host_role`.",
             ],
             unverified: &["Which headers the client demands of the home page."],
             library: Some("Zoom's sample accepts tags of 4 to 16 bytes and negative lengths."),
