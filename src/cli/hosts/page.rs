@@ -86,7 +86,6 @@ fn host(platform: &Platform) -> String {
             "login_url" => (key, "\"https://lms.example.com/authorize\"".to_owned()),
             "origins" => (key, "[\"https://lms.example.com\"]".to_owned()),
             "deployments" => (key, "[\"1\"]".to_owned()),
-            "login_url" => (key, "\"https://lms.example.com/auth\"".to_owned()),
             "algorithms" => (key, "[\"RS256\"]".to_owned()),
             "kind" => (key, "\"client\"".to_owned()),
             "issuer" => (key, value("https://lms.example.com")),

@@ -150,6 +150,7 @@ pub(super) fn app(platform: &Platform) -> String {
     };
     match platform.audience {
         Audience::Claim(path) => format!("{} names {called}", named(path)),
+        Audience::Party(path) => format!("{} names {called}; of several, `azp` is it", named(path)),
         Audience::One(path) => format!("{} is {called}; a list is refused", named(path)),
         Audience::Nowhere => format!("{called} is part of what is signed"),
     }

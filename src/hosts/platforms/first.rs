@@ -160,6 +160,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["vk_app_id"]),
         user: Field::At(&["vk_user_id"]),
         kind: KindOf::Always(Kind::Client),
+        organization: Some(Field::At(&["vk_group_id"])),
         role: Some(Field::At(&["vk_viewer_group_role"])),
         origins: &["https://vk.com", "https://m.vk.com"],
         about: About {
@@ -167,6 +168,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "All `vk_` parameters are signed; if there is a `sign_keys`, it must list each of them.",
                 "Without `vk_ts` a launch has no age and is refused.",
+                "The organization is the community (`vk_group_id`). Anyone can found one and be its admin, so let no default role depend on `host_role`.",
             ],
             unverified: &[
                 "Whether what is signed is in the order of names or of `sign_keys`: either is accepted.",
@@ -263,6 +265,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "A context names no account: the tenant is the app. Guests have no `uid` and are refused.",
                 "Contexts of 2022, without `iss` and `aud`, are refused.",
+                "`attendrole` is a role in one meeting, and anyone can begin one, so let no default role depend on `host_role`.",
             ],
             unverified: &["Which headers the client demands of the home page."],
             library: Some("Zoom's sample accepts tags of 4 to 16 bytes and negative lengths."),
