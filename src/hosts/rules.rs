@@ -237,7 +237,7 @@ impl Checked<'_> {
         }
     }
 
-    /// Facts for headers and default roles. What does not fit is left out: nothing is decided by it alone.
+    /// Facts for headers and default roles. They may be missing, but not be lists or fractions.
     fn standing(&self) -> Result<Standing, Refusal> {
         let platform = self.settings.platform;
         let claims = &self.settings.claims;
