@@ -2,6 +2,7 @@
 
 mod corpora;
 mod interop;
+mod own_vectors;
 mod sdk;
 mod served;
 mod tokens;

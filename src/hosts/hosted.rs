@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::claims::Claims;
@@ -23,14 +24,12 @@ use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principa
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
-/// Tokens that were spent, or seen, and are remembered as such.
+/// Tokens that were spent, or seen, and are remembered as such; the one that was not presented for longest goes first. There is
+/// no time after which they are forgotten: some never end, and others as late as the platform likes.
 const MAX_SEEN: u64 = 200_000;
 
 /// People whose facts are remembered.
 const MAX_KNOWN: u64 = 100_000;
-
-/// How long it is remembered that a token was spent or seen, whatever it says of its end.
-const SEEN: Duration = Duration::from_hours(25);
 
 /// One `[hosts.NAME]` of any platform but Assembly.
 #[derive(Clone, Debug)]
@@ -195,10 +194,8 @@ impl Hosted {
     /// Asks nothing yet.
     pub fn new(settings: HostedSettings, clock: Clock) -> Result<Self, super::StartError> {
         let keys = keys(&settings, &clock, None)?;
-        let seen = || Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN).build();
         let standings = Cache::builder().max_capacity(MAX_KNOWN).build();
-        let spent = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN).build();
-        Ok(Self { settings, keys, spent, seen: seen(), standings, clock })
+        Ok(Self { settings, keys, spent: newest(MAX_SEEN), seen: newest(MAX_SEEN), standings, clock })
     }
 
     /// With other settings from now on: what was spent stays spent, and keys that were fetched stay known.
@@ -227,7 +224,7 @@ impl Hosted {
         let identity = checked.identity(presented)?;
         let mark = opened.mark.unwrap_or_else(|| sha256(token.expose()));
         let first_seen = self.first_seen(mark, now)?;
-        self.spend(&opened.claims, mark)?;
+        self.spend(&identity.tenant, &opened.claims, mark)?;
         let ends = match self.settings.platform.life {
             Life::FirstSeen(_) => Some(first_seen + self.settings.max_token_age),
             _ => checked.end(),
@@ -239,10 +236,7 @@ impl Hosted {
         let (bytes, secrets) = (token.expose(), self.settings.secrets());
         let opened = match self.settings.platform.scheme {
             Scheme::Jwt(_) => {
-                if self.settings.platform.rules.contains(&Rule::NamedKey) && !jwt::names_its_key(bytes) {
-                    return Err(Refusal::UnknownKey);
-                }
-                let claims = jwt::open(bytes, &self.settings.algorithms, &self.keys).await?;
+                let claims = jwt::open(bytes, &self.settings.algorithms, self.names_key(), &self.keys).await?;
                 Opened { claims, signed_at: None, mark: Some(jwt::mark(bytes)) }
             }
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
@@ -270,6 +264,10 @@ impl Hosted {
         Ok(opened)
     }
 
+    fn names_key(&self) -> bool {
+        self.settings.platform.rules.contains(&Rule::NamedKey)
+    }
+
     fn first_seen(&self, mark: [u8; 32], now: Timestamp) -> Result<Timestamp, Refusal> {
         if !matches!(self.settings.platform.life, Life::FirstSeen(_)) {
             return Ok(now);
@@ -278,11 +276,12 @@ impl Hosted {
         if now.since(first) >= self.settings.max_token_age { Err(Refusal::Expired) } else { Ok(first) }
     }
 
-    fn spend(&self, claims: &Claims, mark: [u8; 32]) -> Result<(), Refusal> {
+    /// A name is unique in its workspace, so far as anybody knows.
+    fn spend(&self, tenant: &TenantId, claims: &Claims, mark: [u8; 32]) -> Result<(), Refusal> {
         let name = match self.settings.platform.once {
             Once::No => return Ok(()),
             Once::Token => mark,
-            Once::By(path) => sha256(claims.id(path).ok_or(Refusal::MissingClaim)?.as_bytes()),
+            Once::By(path) => sha256(format!("{tenant}\0{}", claims.id(path).ok_or(Refusal::MissingClaim)?).as_bytes()),
         };
         if self.spent.entry(name).or_insert(()).is_fresh() { Ok(()) } else { Err(Refusal::Replay) }
     }
@@ -438,6 +437,11 @@ impl HostPlatform for Hosted {
     }
 }
 
+/// A memory that forgets what was not asked for longest. The usual policy would turn the newest away instead.
+fn newest<V: Clone + Send + Sync + 'static>(capacity: u64) -> Cache<[u8; 32], V> {
+    Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru()).build()
+}
+
 /// Keys that can be used, and those that were fetched before from the same address.
 fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Result<Keys, super::StartError> {
     let remote = |url: &str, by_id: bool| -> Result<Keys, super::StartError> {
@@ -472,3 +476,6 @@ fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Re
         KeyMaterial::KeyById(url) => remote(url, true)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,11 +30,14 @@ struct Parts {
     signature: Vec<u8>,
 }
 
-/// The claims of a token that one of the keys signed.
-pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], keys: &Keys) -> Result<Claims, Refusal> {
+/// The claims of a token that one of the keys signed. `named`: it has to say which, also where there is only one.
+pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], named: bool, keys: &Keys) -> Result<Claims, Refusal> {
     let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
     let (signed, parts) = read(text, algorithms)?;
     let Parts { algorithm, kid, claims, signature } = parts;
+    if named && kid.is_none() {
+        return Err(Refusal::UnknownKey);
+    }
     let genuine = match (algorithm, keys) {
         (Algorithm::Hs256, Keys::Secrets(secrets)) => secrets.iter().any(|secret| mac_fits(secret, signed, &signature)),
         (Algorithm::Hs256, Keys::OfTenants(tenants)) => {
@@ -46,13 +49,6 @@ pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], keys: &Keys) ->
         (_, keys) => keys.verify(kid.as_deref(), algorithm, signed.as_bytes(), &signature).await?,
     };
     if genuine { Ok(claims) } else { Err(Refusal::BadSignature) }
-}
-
-/// Whether the header has a name for its key. Says nothing of the rest.
-pub(super) fn names_its_key(token: &[u8]) -> bool {
-    let header = token.split(|byte| *byte == b'.').next().unwrap_or_default();
-    let header = BASE64_URL_SAFE_NO_PAD.decode(header).ok().and_then(|json| Claims::parse(&json).ok());
-    header.is_some_and(|header| header.text(&["kid"]).is_some())
 }
 
 /// What tells a token from others: all of it but the signature, which ECDSA lets anybody write in a second way.
@@ -77,10 +73,10 @@ fn read<'a>(token: &'a str, algorithms: &[Algorithm]) -> Result<(&'a str, Parts)
     let signed = &token[..header.len() + 1 + payload.len()];
     let header = Claims::parse(&decode(header)?)?;
     let algorithm = algorithm(&header, algorithms)?;
-    let kid = match header.at(&["kid"]) {
-        None => None,
-        Some(kid) => Some(kid.as_str().ok_or(Refusal::Malformed)?.to_owned()),
-    };
+    let kid = header.text(&["kid"]).map(str::to_owned);
+    if header.has("kid") && kid.is_none() {
+        return Err(Refusal::Malformed);
+    }
     let claims = Claims::parse(&decode(payload)?)?;
     Ok((signed, Parts { algorithm, kid, claims, signature: decode(signature).map_err(|_| Refusal::BadSignature)? }))
 }
@@ -96,16 +92,18 @@ fn algorithm(header: &Claims, allowed: &[Algorithm]) -> Result<Algorithm, Refusa
 }
 
 /// Header and claims as they stand there, of whoever wrote them; for people only.
-pub(super) fn unproven(token: &[u8]) -> (Option<Map<String, Value>>, Option<Map<String, Value>>) {
+pub(super) fn unproven(token: &[u8]) -> [Option<Map<String, Value>>; 2] {
     let mut parts = std::str::from_utf8(token).unwrap_or_default().split('.');
     let mut next = || Claims::parse(&decode(parts.next()?).ok()?).ok().map(Claims::into_members);
-    (next(), next())
+    [next(), next()]
 }
 
 /// Whether a header asks for nothing but what the configuration says.
 pub(super) fn is_plain(header: &Claims) -> bool {
     // A token of another type must not pass for this one (RFC 8725 §3.11).
-    let is_jwt = |typ: &str| ["jwt", "at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
+    let is_jwt = |typ: &str| {
+        ["jwt", "application/jwt", "at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own))
+    };
     let is_one = !header.has("typ") || header.text(&["typ"]).is_some_and(is_jwt);
     is_one && !FORBIDDEN.iter().any(|name| header.has(name))
 }

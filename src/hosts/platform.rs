@@ -215,8 +215,10 @@ pub enum App {
 /// Where the token names the app that it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// One text, or several with `azp` naming the one that is meant (RFC 7519 §4.1.3, OpenID Connect Core §3.1.3.7).
+    /// One text, or a list with it (RFC 7519 §4.1.3).
     Claim(Path),
+    /// The same, and `azp` says whom it was made for: it must where there are several (OpenID Connect Core §3.1.3.7).
+    Party(Path),
     /// One text; a list is refused.
     One(Path),
     /// Nowhere.
@@ -306,8 +308,6 @@ pub enum Rule {
     List(Path),
     /// Where the first says this word, an id at the second.
     With(Path, &'static str, Path),
-    /// The app, if anything: whom the token was made for (OpenID Connect Core §3.1.3.7).
-    Party(Path),
     /// The name of its key, in its header.
     NamedKey,
     /// Nothing at all.

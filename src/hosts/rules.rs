@@ -96,8 +96,11 @@ impl Checked<'_> {
         if self.now >= end + leeway {
             return Err(Refusal::Expired);
         }
-        let begins = [moment("nbf")?, moment("iat")?].into_iter().flatten();
-        if begins.into_iter().any(|begin| begin > self.now + leeway) { Err(Refusal::NotYetValid) } else { Ok(()) }
+        if moment("nbf")?.is_some_and(|begin| begin > self.now + leeway) {
+            return Err(Refusal::NotYetValid);
+        }
+        // Before that moment it counts as well (§4.1.6 of the same): clocks that are a second apart must not refuse a first load.
+        moment("iat")?.map_or(Ok(()), |made| self.check_begun(made))
     }
 
     fn check_age(&self, made: Timestamp, age: Duration) -> Result<(), Refusal> {
@@ -138,22 +141,16 @@ impl Checked<'_> {
         let right = match self.settings.platform.audience {
             Audience::Nowhere => true,
             Audience::One(path) => says(path)?.as_str().is_some_and(|one| Some(one) == wanted),
-            Audience::Claim(path) => match says(path)? {
-                Value::String(one) => Some(one.as_str()) == wanted,
-                Value::Array(several) => self.is_among(several, wanted),
-                _ => false,
-            },
+            Audience::Claim(path) => is_among(says(path)?, wanted),
+            Audience::Party(path) => {
+                let audience = says(path)?;
+                let is_one = audience.as_array().is_none_or(|several| several.len() == 1);
+                let party = self.claims.at(&["azp"]);
+                let is_party = party.map_or(is_one, |party| party.as_str().is_some_and(|party| Some(party) == wanted));
+                is_among(audience, wanted) && is_party
+            }
         };
         if right { Ok(()) } else { Err(Refusal::WrongAudience) }
-    }
-
-    /// One of several audiences could hand the token on to the others; `azp` says whom it was made for.
-    fn is_among(&self, several: &[Value], wanted: Option<&str>) -> bool {
-        let texts: Option<Vec<&str>> = several.iter().map(Value::as_str).collect();
-        let named = texts.is_some_and(|texts| texts.iter().any(|one| Some(*one) == wanted));
-        let party = self.claims.at(&["azp"]);
-        let is_party = party.is_some_and(|party| party.as_str().is_some_and(|party| Some(party) == wanted));
-        named && (is_party || (several.len() == 1 && party.is_none()))
     }
 
     fn check(&self, rule: &Rule, presented: &Presented) -> Result<(), Refusal> {
@@ -168,14 +165,7 @@ impl Checked<'_> {
                 let due = self.claims.text(path) == Some(word);
                 or(!due || self.claims.id(beside).is_some(), Refusal::MissingClaim)
             }
-            Rule::Party(path) => {
-                let party = self.claims.at(path);
-                or(
-                    party.is_none_or(|party| party.as_str() == self.settings.audience.as_deref()),
-                    Refusal::WrongAudience,
-                )
-            }
-            // Looked at before the signature is.
+            // Looked at with the signature.
             Rule::NamedKey => Ok(()),
             Rule::Absent(path) => or(self.claims.at(path).is_none(), Refusal::NamesNobody),
             Rule::Deployment(path) => {
@@ -220,7 +210,7 @@ impl Checked<'_> {
                 .map(|id| OrganizationId::new(&id))
                 .transpose()
                 .map_err(|_| Refusal::WrongClaim)?,
-            standing: self.standing()?,
+            standing: self.standing(),
             target: platform.target.and_then(|path| self.claims.text(path)).map(str::to_owned),
             tenant,
         })
@@ -237,16 +227,17 @@ impl Checked<'_> {
         }
     }
 
-    /// Facts for headers and default roles. They may be missing, but not be lists or fractions.
-    fn standing(&self) -> Result<Standing, Refusal> {
+    /// Facts for headers and default roles. What does not fit is left out: nothing is decided by it alone.
+    fn standing(&self) -> Standing {
         let platform = self.settings.platform;
         let claims = &self.settings.claims;
-        Ok(Standing {
-            host_role: self.optional(platform.role, claims.role.as_deref())?,
+        let fact = |field, asked| self.optional(field, asked).unwrap_or_default();
+        Standing {
+            host_role: fact(platform.role, claims.role.as_deref()),
             limited_to: None,
-            name: self.optional(platform.full_name, claims.name.as_deref())?,
-            email: self.optional(platform.email, claims.email.as_deref())?,
-        })
+            name: fact(platform.full_name, claims.name.as_deref()),
+            email: fact(platform.email, claims.email.as_deref()),
+        }
     }
 
     fn optional(&self, field: Option<Field>, asked: Option<&[String]>) -> Result<Option<String>, Refusal> {
@@ -263,7 +254,10 @@ impl Checked<'_> {
                 None => None,
             },
             Field::After(path, before) => match text(path) {
-                Some(whole) => Some(whole.strip_prefix(before).ok_or(Refusal::WrongClaim)?.to_owned()),
+                Some(whole) => {
+                    let rest = whole.strip_prefix(before).filter(|rest| !rest.contains('/'));
+                    Some(rest.ok_or(Refusal::WrongClaim)?.to_owned())
+                }
                 None => None,
             },
             Field::LastSegment(path, behind) => text(path).map(|url| {
@@ -276,7 +270,11 @@ impl Checked<'_> {
                     if path.is_empty() { self.settings.audience.clone() } else { self.claims.id(path) }
                 };
                 let parts: Option<Vec<String>> = paths.iter().map(part).collect();
-                parts.map(|parts| parts.join("|"))
+                // Only the last may hold what stands between them, or two workspaces could have one name.
+                let is_plain = |parts: &Vec<String>| parts.iter().rev().skip(1).all(|part| !part.contains('|'));
+                parts
+                    .map(|parts| if is_plain(&parts) { Ok(parts.join("|")) } else { Err(Refusal::WrongClaim) })
+                    .transpose()?
             }
             Field::Flag(path, word) => (self.claims.at(path) == Some(&Value::Bool(true))).then(|| word.to_owned()),
             Field::Same(one, other, word) => {
@@ -299,6 +297,17 @@ impl Checked<'_> {
             Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(_) => self.claims.id(path).map(Some).ok_or(Refusal::WrongClaim),
         }
+    }
+}
+
+/// Whether an audience is this one text, or a list of texts with it.
+fn is_among(audience: &Value, wanted: Option<&str>) -> bool {
+    match audience {
+        Value::String(one) => Some(one.as_str()) == wanted,
+        Value::Array(several) => {
+            several.iter().all(Value::is_string) && several.iter().any(|one| one.as_str() == wanted && wanted.is_some())
+        }
+        _ => false,
     }
 }
 

@@ -22,6 +22,9 @@ struct Stage {
     key: String,
 }
 
+/// A host, its page, the parameter with the token, what `token mint` is asked for, and who it is then.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], [&'a str; 3]);
+
 /// What the app is told: host, workspace, person, kind.
 type Told = [String; 4];
 
@@ -89,7 +92,7 @@ fn encoded(text: &str) -> String {
 fn a_token_of_each_scheme_in_the_address_opens_a_session() {
     let stage = Stage::new();
     let wish = ["--user", "ann"];
-    let cases: &[(&str, &str, &str, &[&str], [&str; 3])] = &[
+    let cases: &[Case] = &[
         ("jwt", "https://admin.shopify.com", "id_token", &wish, ["demo.myshopify.com", "ann", "internal"]),
         ("jwe", "https://jwe.example", "token", &wish, ["acme", "ann", "client"]),
         ("gcm", "https://gcm.example", "token", &wish, ["acme", "ann", "internal"]),

@@ -23,7 +23,7 @@ pub(super) fn run(platform: Option<&str>, format: OutputFormat) -> anyhow::Resul
         None => platforms::all().collect(),
     };
     let text = match (format, platform) {
-        (OutputFormat::Json, _) => all.iter().map(|platform| format!("{}\n", facts(platform))).collect(),
+        (OutputFormat::Json, _) => all.iter().map(|platform| facts(platform).to_string() + "\n").collect(),
         (OutputFormat::Text, None) => table(&all),
         (OutputFormat::Text, Some(_)) => all.iter().map(|platform| whole(platform)).collect::<String>(),
     };
@@ -87,7 +87,7 @@ fn facts(platform: &Platform) -> Value {
     json!({
         "platform": platform.name,
         "title": platform.title,
-        "token": platform.carriers.iter().map(|carrier| words::carrier(carrier)).collect::<Vec<_>>(),
+        "token": platform.carriers.iter().map(words::carrier).collect::<Vec<_>>(),
         "scheme": words::scheme(platform),
         "needs": words::needs(platform),
         "for_this_app": words::app(platform),

@@ -203,7 +203,7 @@ fn what_contradicts_the_platform_is_refused_with_a_remedy() {
 fn secrets_and_public_keys_can_be_several_while_one_is_replaced() {
     let host = hosted(&format!("{SLACK}secret = [{{ env = \"PORTAL_SECRET\" }}, {{ env = \"JIRA_SITE_1_SECRET\" }}]"));
     assert!(matches!(&host.keys, KeyMaterial::Secrets(secrets) if secrets.len() == 2));
-    let two = ED25519.replace("= \"", "= [\"").replace("\"\n", "\", \"").repeat(1);
+    let two = ED25519.replace("= \"", "= [\"").replace("\"\n", "\", \"");
     let host = hosted(&format!(
         "{PORTAL}algorithms = [\"EdDSA\"]\n{two}{}\"]",
         "40055058a4ee38156a06562e52eece92a771bcd8346a8c4615cb7376eddf72ec"

@@ -14,6 +14,9 @@ use crate::hosts::keys::{Algorithm, PublicKey};
 
 /// How long a key is not asked for again. Then it is, before it is used.
 const KEEP: Duration = Duration::from_hours(1);
+/// How long it is used when the platform cannot be asked. Anybody can use up the fetches with made-up ids, and must not keep
+/// the platform's own calls out by that.
+const MAX_STALE: Duration = Duration::from_hours(24);
 /// How long an id that the platform does not know is taken to be unknown.
 const KEEP_UNKNOWN: Duration = Duration::from_mins(1);
 /// Keys that are remembered, and ids without one.
@@ -68,7 +71,7 @@ impl KeysApart {
         let Some(kid) = kid.filter(|kid| is_plain(kid)) else { return Ok(None) };
         let known = match self.remembered(kid) {
             Some(known) => known,
-            None => self.fetch_in_turn(kid).await?,
+            None => self.fetch_in_turn(kid).await.or_else(|unavailable| self.stale(kid).ok_or(unavailable))?,
         };
         Ok(known.key.filter(|key| key.fits(algorithm)))
     }
@@ -78,6 +81,12 @@ impl KeysApart {
         let now = self.source.clock.now();
         let known = self.known.get(kid).filter(|known| !has_passed(KEEP, known.at, now));
         known.or_else(|| self.unknown.get(kid).filter(|known| !has_passed(KEEP_UNKNOWN, known.at, now)))
+    }
+
+    /// What was known of the id when the platform last said something of it.
+    fn stale(&self, kid: &str) -> Option<Known> {
+        let now = self.source.clock.now();
+        self.known.get(kid).filter(|known| now.since(known.at) < MAX_STALE)
     }
 
     async fn fetch_in_turn(self: &Arc<Self>, kid: &str) -> Result<Known, Unavailable> {

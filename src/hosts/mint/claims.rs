@@ -60,7 +60,7 @@ impl Making<'_> {
     fn app(&mut self) {
         let app = self.settings.audience.clone().unwrap_or_default();
         match self.settings.platform.audience {
-            Audience::Claim(path) | Audience::One(path) => self.put(path, app),
+            Audience::Claim(path) | Audience::Party(path) | Audience::One(path) => self.put(path, app),
             Audience::Nowhere => {}
         }
     }
@@ -110,18 +110,13 @@ impl Making<'_> {
                 }
                 Rule::Nonce(path) => self.put(path, random()),
                 Rule::With(_, _, beside) if !self.has(beside) => self.put(beside, random()),
-                Rule::List(_)
-                | Rule::Deployment(_)
-                | Rule::Absent(_)
-                | Rule::With(..)
-                | Rule::Party(_)
-                | Rule::NamedKey => {}
+                Rule::List(_) | Rule::Deployment(_) | Rule::Absent(_) | Rule::With(..) | Rule::NamedKey => {}
             }
         }
-        if let Once::By(path) = self.settings.platform.once {
-            if !self.has(path) {
-                self.put(path, random());
-            }
+        if let Once::By(path) = self.settings.platform.once
+            && !self.has(path)
+        {
+            self.put(path, random());
         }
     }
 

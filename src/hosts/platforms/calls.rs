@@ -106,7 +106,10 @@ pub(super) static ROWS: &[Platform] = &[
         scheme: Scheme::SignedRequest(RequestForm::Slack),
         about: About {
             find: "`secret` is the app's signing secret; `tenants` names your workspace.",
-            notes: &["Who did what in Slack stands in the body, which the signature covers, for the app to read."],
+            notes: &[
+                "Who did what in Slack stands in the body, which the signature covers, for the app to read.",
+                "The secret is the app's: where several workspaces have the app, a call from any of them counts as one from yours.",
+            ],
             unverified: &[],
             library: Some("`@slack/bolt` accepts times in the future."),
         },
@@ -172,7 +175,7 @@ pub(super) static ROWS: &[Platform] = &[
         scheme: Scheme::SignedRequest(RequestForm::Webflow),
         about: About {
             find: "`secret` is the webhook's secret, or the app's client secret; `tenants` names the site.",
-            notes: &[],
+            notes: &["The client secret is the app's: a call from any site that has the app counts as one from yours."],
             unverified: &[],
             library: Some("`webflow-api` checks no age."),
         },
@@ -192,7 +195,10 @@ pub(super) static ROWS: &[Platform] = &[
         kind: KindOf::Always(Kind::Service),
         about: About {
             find: "`audience` is the `baseUrl` of the app's descriptor.",
-            notes: &["Whoever is not checked here could install a secret of their own."],
+            notes: &[
+                "Whoever is not checked here could install a secret of their own.",
+                "The body is not signed: the app has to compare its `clientKey` with the tenant.",
+            ],
             unverified: &["Which of two addresses of the keys newer sites use."],
             library: None,
         },

@@ -62,7 +62,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["iss"]),
         origins: &["https://*.atlassian.net"],
         about: About {
-            find: "Each site sends its `sharedSecret` once, in the `installed` call; the tenant is its `clientKey`.",
+            find: "Each site sends its `sharedSecret` once, in the `installed` call, which the gateway can learn from (`docs/atlassian-connect.md`); the tenant is its `clientKey`.",
             notes: &[
                 "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
                 "If the `baseUrl` of the app's descriptor has a path, write it as `audience`: that path is not in `qsh`.",
@@ -161,6 +161,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["vk_app_id"]),
         user: Field::At(&["vk_user_id"]),
         kind: KindOf::Always(Kind::Client),
+        organization: Some(Field::At(&["vk_group_id"])),
         role: Some(Field::At(&["vk_viewer_group_role"])),
         origins: &["https://vk.com", "https://m.vk.com"],
         about: About {
@@ -168,6 +169,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "All `vk_` parameters are signed; if there is a `sign_keys`, it must list each of them.",
                 "Without `vk_ts` a launch has no age and is refused.",
+                "The organization is the community (`vk_group_id`). Anyone can found one and be its admin, so let no default role depend on `host_role`.",
             ],
             unverified: &[
                 "Whether what is signed is in the order of names or of `sign_keys`: either is accepted.",
@@ -264,6 +266,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "A context names no account: the tenant is the app. Guests have no `uid` and are refused.",
                 "Contexts of 2022, without `iss` and `aud`, are refused.",
+                "`attendrole` is a role in one meeting, and anyone can begin one, so let no default role depend on `host_role`.",
             ],
             unverified: &["Which headers the client demands of the home page."],
             library: Some("Zoom's sample accepts tags of 4 to 16 bytes and negative lengths."),

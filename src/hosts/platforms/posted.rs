@@ -97,6 +97,7 @@ pub(super) static ROWS: &[Platform] = &[
         title: "LTI 1.3 (Canvas, Moodle, Blackboard and others)",
         carriers: &[form("id_token")],
         keys: KeySource::Chosen,
+        audience: Audience::Party(&["aud"]),
         issuer: Issuer::Asked,
         once: Once::By(&["nonce"]),
         rules: &[
@@ -112,7 +113,6 @@ pub(super) static ROWS: &[Platform] = &[
                 &["https://purl.imsglobal.org/spec/lti/claim/resource_link", "id"],
             ),
             Rule::List(&["https://purl.imsglobal.org/spec/lti/claim/roles"]),
-            Rule::Party(&["azp"]),
             Rule::NamedKey,
             Rule::Deployment(&["https://purl.imsglobal.org/spec/lti/claim/deployment_id"]),
         ],
@@ -125,9 +125,10 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "Register the tool at the LMS: it names `issuer`, client id (`audience`), deployments, `jwks_url` and the authorization endpoint (`login_url`).",
             notes: &[
-                "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once.",
+                "Begins with a login (OpenID Connect) at `/.vestibule/login/NAME`; nonce and state are used once. `docs/lti.md` goes through it step by step.",
                 "The tenant is issuer, client id and deployment, joined by `|`: one issuer can stand for many schools.",
                 "An anonymous launch, without `sub`, is refused.",
+                "The role is that in the course which the launch is from; a default role by `host_role` holds in the whole tenant.",
             ],
             unverified: &["The LTI storage of the platform's window, for browsers that keep no cookie."],
             library: None,
@@ -148,7 +149,10 @@ pub(super) static ROWS: &[Platform] = &[
         origins: &["https://intercom-sheets.com"],
         about: About {
             find: "`secret` is the app's client secret; `tenants` names your workspace.",
-            notes: &["Only `user` in the form is authentic. It names no workspace and no end."],
+            notes: &[
+                "Only `user` in the form is authentic. It names no workspace and no end.",
+                "The secret is the app's: where several workspaces have the app, a user of any of them counts as one of yours.",
+            ],
             unverified: &[
                 "The names of the members of `user`.",
                 "Which pages frame a sheet: write `origins` if yours are others.",

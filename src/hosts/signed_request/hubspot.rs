@@ -20,6 +20,9 @@ const DECODED: [(&str, &str); 12] = [
     ("%40", "@"),
 ];
 
+/// Parameters that HubSpot adds, and that say who calls.
+const OWN: [&str; 3] = ["portalId", "userId", "userEmail"];
+
 /// Who calls stands in the query, never in the body, which is what the page's script says.
 pub(super) fn open(signature: &[u8], call: &Call, keys: &Keys) -> Result<Opened, Refusal> {
     let mac = base64(signature)?;
@@ -31,7 +34,9 @@ pub(super) fn open(signature: &[u8], call: &Call, keys: &Keys) -> Result<Opened,
     // The official packages sign the address as it is, the documentation does not say so.
     fits(&call.url).or_else(|refusal| decoded(&call.url).map_or(Err(refusal), |url| fits(&url)))?;
     let (_, query) = call.path_and_query();
-    Ok(at(millis(written)?, Claims::from_pairs(query::pairs(query, false)?)?))
+    // An app's own parameters may repeat; HubSpot's are what it added, so one that the page's script chose stands twice.
+    let own = query::pairs(query, true)?.into_iter().filter(|(name, _)| OWN.contains(&name.as_str()));
+    Ok(at(millis(written)?, Claims::from_pairs(own)?))
 }
 
 /// The address as the documentation has it; `None` if that is the same. Neither `&` nor `=` come out of it, so its pairs are

@@ -68,7 +68,7 @@ impl Case {
         }
     }
 
-    fn mint(&self, pairs: &Value) -> String {
+    fn mint(&self, pairs: &Value, now: u64) -> String {
         let mut mint = Command::new(env!("CARGO_BIN_EXE_vestibule"));
         mint.args(["token", "mint", "--platform", self.platform.name, "--secret-env", "INTEROP_SECRET"]);
         mint.env("INTEROP_SECRET", self.text("/secret").as_deref().unwrap_or(KEY));
@@ -87,6 +87,7 @@ impl Case {
         let app = ["audience", "client_id", "bot_id"].iter().find_map(|name| self.text(&format!("/params/{name}")));
         let several = self.written["algorithms"].as_array().is_some_and(|names| names.len() > 1);
         let options = [
+            ("--now", Some(now.to_string())),
             ("--kid", kid),
             ("--audience", app),
             ("--issuer", self.text("/params/issuer")),
@@ -120,7 +121,7 @@ impl Case {
             "id": format!("{} {}", self.platform.name, self.algorithm),
             "platform": self.platform.name,
             "now": now,
-            "token": self.mint(pairs),
+            "token": self.mint(pairs, now),
             "expect": "accept",
             "expected_identity": self.written["identity"],
         });
@@ -164,8 +165,8 @@ impl Case {
 fn the_packages_and_the_gateway_accept_what_we_mint() {
     let pairs: Value = serde_json::from_str(&output_of(&node_script("pairs.mjs"))).expect("JSON");
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-    let lines: Vec<Value> = Case::all().iter().map(|case| case.line(&pairs, now + 5)).collect();
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let lines: Vec<Value> = Case::all().iter().map(|case| case.line(&pairs, now)).collect();
+    let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let file = in_file(&text);
     let mut verify = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     let decided = output_of(verify.args(["hosts", "verify"]).arg(file.path()));

@@ -108,5 +108,24 @@ async fn an_outage_is_not_an_unknown_key() {
     let keys = remote(&server.url(), true, &clock);
     assert_eq!(has(&keys, "k1").await, Some(true));
     clock.advance(60 * MINUTE);
-    assert_eq!(has(&keys, "k1").await, None, "a key of an hour ago is asked about before it is used");
+    assert_eq!(
+        (has(&keys, "k1").await, server.seen().len()),
+        (Some(true), 2),
+        "asked about, and used without an answer"
+    );
+    clock.advance(23 * 60 * MINUTE);
+    assert_eq!(has(&keys, "k1").await, None, "not for longer than a day");
+}
+
+#[tokio::test]
+async fn made_up_ids_do_not_keep_a_known_key_out() {
+    let server = Server::new(|_, question| store(question)).await;
+    let clock = clock();
+    let keys = remote(&server.url(), true, &clock);
+    assert_eq!(has(&keys, "k1").await, Some(true));
+    clock.advance(61 * MINUTE);
+    for id in 0..10 {
+        assert_eq!(has(&keys, &format!("x{id}")).await, Some(false));
+    }
+    assert_eq!((has(&keys, "k1").await, server.seen().len()), (Some(true), 11), "no fetch was left");
 }
