@@ -63,7 +63,7 @@ fn a_host_that_says_only_its_platform_is_told_everything_that_it_lacks() {
                 "audience is missing / write audience = \"…\": the app's id, as `aud` has it",
                 "jwks_url is missing / write jwks_url = \"https://…\", or public_key = { file = \"host.pem\" }, or for HS256",
                 "issuer is missing / write issuer = \"…\": what `iss` says",
-                "tenants is missing / write tenants = [\"…\"]: a name for the one workspace",
+                "tenants is missing / write tenants = [\"…\"]: the workspaces, and claims.tenant = \"…\", the claim that",
                 "kind is missing / write kind = \"client\", or \"internal\" for staff",
             ],
         ),
