@@ -111,7 +111,11 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "{problems}");
             return ExitCode::from(EXIT_CONFIG);
         }
-        let _ = writeln!(std::io::stderr(), "vestibule: {error:#}");
+        // Whoever reads has seen enough, as `head` has.
+        let pipe = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if pipe != Some(std::io::ErrorKind::BrokenPipe) {
+            let _ = writeln!(std::io::stderr(), "vestibule: {error:#}");
+        }
         ExitCode::FAILURE
     })
 }

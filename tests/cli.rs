@@ -66,6 +66,9 @@ fn explain_says_how_a_request_is_decided_and_why() {
     assert!(text(&explain(&["TRACE", "/open"])).contains("method_not_allowed"), "no route takes it");
     let own = text(&explain(&["GET", "/public/../.vestibule/session"]));
     assert!(own.contains("the gateway answers this path itself"), "{own}");
+    let elsewhere = ["explain", "GET", "/projects/zeus", "--tenant", CLIENT, "--subject", CLIENT, "-c", file];
+    let elsewhere = text(&vestibule(&elsewhere));
+    assert!(elsewhere.contains("deny: token_invalid (the host's `tenants`"), "{elsewhere}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::access::{
     Standing, SubjectId, TenantId,
 };
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, HostSettings};
 use crate::gateway::{KNOWN_METHODS, NoRoute, Target};
 use crate::hosts;
 
@@ -109,6 +109,13 @@ pub async fn explain(config: &Config, question: &Question) -> anyhow::Result<Exp
         Err(NoRoute::Project) => return Ok(refused("malformed_request")),
     };
     let principal = principal(config, question)?;
+    if !matches!(found.route.access, Access::Public) && !is_served(config, &principal) {
+        return Ok(Explanation {
+            route: Some(found.route.name.to_string()),
+            asks: Some(asks(&found.route.access)),
+            ..refused("token_invalid (the host's `tenants` do not have this workspace)")
+        });
+    }
     let standing = Arc::new(Standing { host_role: question.host_role.clone(), ..Standing::default() });
     let grants = Parts::of(config, &Clock::system(), None)?.grants.of(&principal, &standing).await?;
     let request = AccessRequest {
@@ -156,6 +163,14 @@ fn principal(config: &Config, question: &Question) -> anyhow::Result<Principal> 
     let tenant = TenantId::new(&question.tenant).context("--tenant")?;
     let subject = SubjectId::new(&question.subject).context("--subject")?;
     Ok(hosts::supposed(host, tenant, subject, kind, organization))
+}
+
+/// Whether the caller's host takes tokens of their workspace.
+fn is_served(config: &Config, principal: &Principal) -> bool {
+    config.hosts.iter().filter(|host| host.name() == principal.host()).any(|host| match host {
+        HostSettings::Assembly(host) => host.tenants.contains(principal.tenant()),
+        HostSettings::Hosted(host) => host.tenants.serve(principal.tenant()),
+    })
 }
 
 fn asks(access: &Access) -> String {

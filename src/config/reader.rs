@@ -94,6 +94,15 @@ impl<'e> Reader<'e> {
 
     /// A secret from a variable or a file; a plain string would end up in version control.
     pub(super) fn secret(&mut self, node: &Node) -> Result<Secret, Fault> {
+        self.named(node, true)
+    }
+
+    /// What is named as a secret is, and may be known to everybody.
+    pub(super) fn public(&mut self, node: &Node) -> Result<Secret, Fault> {
+        self.named(node, false)
+    }
+
+    fn named(&mut self, node: &Node, is_secret: bool) -> Result<Secret, Fault> {
         let help = "write { env = \"NAME\" } or { file = \"path\" }";
         let Value::Table(table) = &node.value else {
             return fault("a secret is named here, not written out", help);
@@ -109,7 +118,7 @@ impl<'e> Reader<'e> {
                     );
                 }
             },
-            Some(("file", Value::Text(name))) => self.secret_file(node, name)?,
+            Some(("file", Value::Text(name))) => self.text_file(node, name, is_secret)?,
             _ => return fault("a secret is named by exactly one of `env` and `file`", help),
         };
         if secret.expose().is_empty() { fault("the secret is empty", help) } else { Ok(secret) }
@@ -133,9 +142,9 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn secret_file(&mut self, node: &Node, name: &str) -> Result<Secret, Fault> {
+    fn text_file(&mut self, node: &Node, name: &str, is_secret: bool) -> Result<Secret, Fault> {
         let (path, text) = self.file(name)?;
-        if readable_by_everyone(&path) {
+        if is_secret && readable_by_everyone(&path) {
             let message = format!("{} can be read by everyone on this machine", path.display());
             self.warning(&node.place, "", message, format!("chmod 0400 {}", path.display()));
         }

@@ -22,8 +22,12 @@ pub(super) fn fault<T>(message: impl Into<String>, help: impl Into<String>) -> R
 pub(super) fn suggestion(given: &str, known: &[impl AsRef<str>]) -> String {
     let distance = |word: &str| strsim::damerau_levenshtein(given, word);
     let nearest = known.iter().map(AsRef::as_ref).min_by_key(|word| distance(word));
+    // Part of a name is nearer to short names that have nothing to do with it.
+    let longer = known.iter().map(AsRef::as_ref).filter(|word| given.len() > 2 && word.contains(given));
+    let longer: Vec<_> = longer.map(|word| format!("`{word}`")).collect();
     match nearest {
         Some(word) if distance(word) <= 2.max(word.len() / 3) => format!("did you mean `{word}`?"),
+        Some(_) if !longer.is_empty() => format!("did you mean {}?", longer.join(" or ")),
         Some(_) => {
             let mut words: Vec<_> = known.iter().map(|word| format!("`{}`", word.as_ref())).collect();
             words.sort();
@@ -39,6 +43,12 @@ pub(super) fn text(node: &Node) -> Result<String, Fault> {
         Value::Text(text) => Ok(text.clone()),
         other => fault(format!("must be a string, not {}", other.kind()), "put it into quotes"),
     }
+}
+
+/// Text where nothing would mean nothing, such as a name that is compared.
+pub(super) fn filled(node: &Node) -> Result<String, Fault> {
+    let written = text(node)?;
+    if written.is_empty() { fault("is empty", "write what it is") } else { Ok(written) }
 }
 
 pub(super) fn boolean(node: &Node) -> Result<bool, Fault> {

@@ -189,7 +189,8 @@ impl Hosted {
     /// Says to the operator what the caller is not told.
     fn refused(&self, refusal: Refusal) -> HostError {
         let reason = refusal.to_string();
-        tracing::info!(event = "host_token", host = %self.settings.name, reason, "a token was refused");
+        let message = if refusal == Refusal::Unavailable { "a token cannot be judged now" } else { "a token was refused" };
+        tracing::info!(event = "host_token", host = %self.settings.name, reason, "{message}");
         refusal.into()
     }
 

@@ -55,6 +55,15 @@ fn every_vector_of_every_platform_is_decided_as_it_says() {
 }
 
 #[test]
+fn a_reader_who_has_seen_enough_is_not_told_of_a_broken_pipe() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let command = Command::new(env!("CARGO_BIN_EXE_vestibule")).args(["hosts", "list"]).stdout(writer).output();
+    let listed = command.expect("it runs");
+    assert_eq!((String::from_utf8_lossy(&listed.stderr), listed.status.code()), ("".into(), Some(1)));
+}
+
+#[test]
 fn as_json_each_line_is_an_object_with_decision_reason_and_principal() {
     let verified = verify(file(), &["--format", "json"]);
     assert_eq!(verified.status.code(), Some(0));

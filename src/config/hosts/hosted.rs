@@ -9,7 +9,7 @@ use super::{MOST, missing, origins, weak};
 use crate::access::{HostName, Kind, TenantId};
 use crate::config::document::{Node, Value};
 use crate::config::reader::{Reader, Table};
-use crate::config::values::{Fault, duration, fault, suggestion, text, word};
+use crate::config::values::{Fault, duration, fault, filled, suggestion, text, word};
 use crate::hosts::{
     Algorithm, App, Carrier, ClaimNames, Comes, Field, HostedSettings, Installs, Issuer, KeySource, KindOf, Life,
     Platform, Rule, Scheme, Tenants,
@@ -100,10 +100,10 @@ fn audience(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>)
     let App::Asked(called) = platform.app else {
         // The hash of a request leaves out the path of the app's own address.
         let hashes = platform.rules.iter().any(|rule| matches!(rule, Rule::RequestHash(_)));
-        return if hashes { table.optional("audience", reader, text) } else { None };
+        return if hashes { table.optional("audience", reader, filled) } else { None };
     };
     if table.has("audience") {
-        return table.optional("audience", reader, text);
+        return table.optional("audience", reader, filled);
     }
     table.node("audience");
     missing(table, "audience", &format!("write audience = \"…\": the {called}"), reader)
@@ -111,9 +111,9 @@ fn audience(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>)
 
 fn issuer(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Option<String>, ()> {
     match platform.issuer {
-        Issuer::Asked => table.required("issuer", "\"…\": what `iss` says", reader, text).map(Some).ok_or(()),
+        Issuer::Asked => table.required("issuer", "\"…\": what `iss` says", reader, filled).map(Some).ok_or(()),
         // A host of one's own may name itself, and is then held to it.
-        Issuer::Anybody if platform.tenant == Field::Asked => Ok(table.optional("issuer", reader, text)),
+        Issuer::Anybody if platform.tenant == Field::Asked => Ok(table.optional("issuer", reader, filled)),
         _ => Ok(None),
     }
 }
@@ -123,7 +123,7 @@ fn deployments(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'
     if !asked {
         return Some(Vec::new());
     }
-    let listed = if table.has("deployments") { table.list("deployments", reader, text)? } else { Vec::new() };
+    let listed = if table.has("deployments") { table.list("deployments", reader, filled)? } else { Vec::new() };
     table.node("deployments");
     if listed.is_empty() {
         return missing(table, "deployments", "write deployments = [\"…\"], as the LMS shows them", reader);
@@ -167,10 +167,10 @@ fn tenants(
         if platform.tenant == Field::App || is_named {
             return Some(Tenants::Any);
         }
-        let help = if is_alone(platform, claims) {
-            "write tenants = [\"…\"]: a name for the one workspace, because tokens do not name it"
-        } else {
-            "write tenants = [\"…\"], or [\"*\"] for every workspace that the platform vouches for"
+        let help = match (is_alone(platform, claims), platform.tenant) {
+            (true, Field::Asked) => "write tenants = [\"…\"]: the workspaces, and claims.tenant = \"…\", the claim that names them; or a name for the only one",
+            (true, _) => "write tenants = [\"…\"]: a name for the one workspace, because tokens do not name it",
+            (false, _) => "write tenants = [\"…\"], or [\"*\"] for every workspace that the platform vouches for",
         };
         return missing(table, "tenants", help, reader);
     }
@@ -228,11 +228,11 @@ fn claims(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -
 
 /// A claim's name, or the names on the way to one that stands inside of others. A dot can be part of a name.
 fn path(node: &Node) -> Result<Vec<String>, Fault> {
-    let Value::List(items) = &node.value else { return text(node).map(|name| vec![name]) };
+    let Value::List(items) = &node.value else { return filled(node).map(|name| vec![name]) };
     if items.is_empty() {
         return fault("names no claim", "write \"org_id\", or [\"org\", \"id\"] for one inside of another");
     }
-    items.iter().map(text).collect()
+    items.iter().map(filled).collect()
 }
 
 fn kind(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Kind> {

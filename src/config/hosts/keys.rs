@@ -196,7 +196,7 @@ fn public_keys(algorithms: &[Algorithm], table: &mut Table<'_>, reader: &mut Rea
 fn public_key(algorithms: &[Algorithm], node: &Node, reader: &mut Reader<'_>) -> Result<PublicKey, Fault> {
     let written = match &node.value {
         Value::Text(text) => text.clone(),
-        Value::Table(_) => reader.secret(node)?.expose_str().unwrap_or_default().to_owned(),
+        Value::Table(_) => reader.public(node)?.expose_str().unwrap_or_default().to_owned(),
         other => {
             return fault(
                 format!("must be a string, not {}", other.kind()),

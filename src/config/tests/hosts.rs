@@ -63,7 +63,7 @@ fn a_host_that_says_only_its_platform_is_told_everything_that_it_lacks() {
                 "audience is missing / write audience = \"…\": the app's id, as `aud` has it",
                 "jwks_url is missing / write jwks_url = \"https://…\", or public_key = { file = \"host.pem\" }, or for HS256",
                 "issuer is missing / write issuer = \"…\": what `iss` says",
-                "tenants is missing / write tenants = [\"…\"]: a name for the one workspace",
+                "tenants is missing / write tenants = [\"…\"]: the workspaces, and claims.tenant = \"…\", the claim that",
                 "kind is missing / write kind = \"client\", or \"internal\" for staff",
             ],
         ),
@@ -167,6 +167,17 @@ fn what_contradicts_the_platform_is_refused_with_a_remedy() {
         (
             format!("{SLACK}secret = {{ env = \"PORTAL_SECRET\" }}\nleeway = \"5s\""),
             "[hosts.h] has no key `leeway` / known are ",
+        ),
+        (PORTAL.replace("\"a\"", "\"\""), "audience: is empty / write what it is"),
+        (PORTAL.replace("\"i\"", "\"\""), "issuer: is empty / "),
+        (portal("claims.user = [\"a\", \"\"]"), "claims.user: is empty / "),
+        (
+            PORTAL.replace("tenants = [\"acme\"]\n", ""),
+            "tenants is missing / write tenants = [\"…\"]: the workspaces, and claims.tenant",
+        ),
+        (
+            "platform = \"intercom\"".to_owned(),
+            "platform: `intercom` is not a platform of this version / did you mean `intercom-sheets` or `intercom-canvas`?",
         ),
         (
             "platform = \"shopfy\"".to_owned(),

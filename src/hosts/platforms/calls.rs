@@ -91,7 +91,10 @@ pub(super) static ROWS: &[Platform] = &[
                 "The signature covers the two ids and the time, not the request: whoever sees it can use it for five minutes.",
                 "The ids are read from the body, which is JSON with `user_id` before `account_id`, as they are signed.",
             ],
-            unverified: &["Where fields that an app adds would stand in what is signed: such signatures are refused."],
+            unverified: &[
+                "Where fields that an app adds would stand in what is signed: such signatures are refused.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
             library: Some("`stripe` accepts times in the future."),
         },
         ..CALL
@@ -144,7 +147,7 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`secret` is the webhook's signing secret; `tenants` names the workspace.",
             notes: &["No time is signed: a call can be repeated by whoever saw it."],
-            unverified: &["Whether the header has another name since the platform has: see `header`."],
+            unverified: &["Whether the header has another name since the platform has: only this one is read."],
             library: None,
         },
         ..CALL
@@ -214,6 +217,7 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &["Proves the shop and nobody in it, and can be repeated for 90 seconds: it opens no session."],
             unverified: &[
                 "Whether values are signed encoded or decoded: the two official libraries differ; as encoded, here.",
+                "Which pages frame an app: write `origins` if yours are others.",
             ],
             library: Some("`ShopifyAPI` accepts it for 24 hours."),
         },

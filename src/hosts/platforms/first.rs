@@ -67,6 +67,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "`qsh` binds a token to one request; a context token (`context-qsh`) counts for requests of scripts only.",
                 "If the `baseUrl` of the app's descriptor has a path, write it as `audience`: that path is not in `qsh`.",
             ],
+            unverified: &["Which pages frame an app: write `origins` if yours are others."],
             ..ABOUT
         },
         ..SECRET_JWT
@@ -285,7 +286,11 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`public_key` is the platform's key for signed locations; `audience` is the app's uid.",
             notes: &["Comes with the first load only, and lives for a few minutes."],
-            unverified: &["The algorithm, taken to be RS256.", "Which claims are always there."],
+            unverified: &[
+                "The algorithm, taken to be RS256.",
+                "The name of the parameter, and which claims are always there.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
             library: None,
         },
         ..SIGNED_JWT

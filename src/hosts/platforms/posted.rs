@@ -83,7 +83,11 @@ pub(super) static ROWS: &[Platform] = &[
             notes: &[
                 "Sent with the first load only. One key serves all customers, so `audience` and `issuer` are the tenant check.",
             ],
-            unverified: &["The shape of `sub`: its last path segment is the user.", "How long a token lives."],
+            unverified: &[
+                "The shape of `sub`: its last path segment is the user.",
+                "The address of the public key, and how long a token lives.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
             library: Some("Published samples allow HS256 beside RS256, with the public key as its key."),
         },
         ..SIGNED_JWT

@@ -55,7 +55,10 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`secret` is the bot's token, as BotFather gave it.",
             notes: &["The tenant is the bot. `start_param` is the caller's choice and proves nothing."],
-            unverified: &["Telegram sets no age; its libraries take a day, this is an hour: see `max_token_age`."],
+            unverified: &[
+                "Telegram sets no age; its libraries take a day, this is an hour: see `max_token_age`.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
             library: Some("`aiogram` checks no age."),
         },
         ..SECRET_JWT
@@ -80,7 +83,10 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`audience` is the bot's id, the digits before the colon of its token; the token itself is not needed.",
             notes: &["The key is Telegram's for production; `environment = \"test\"` takes that of its test servers."],
-            unverified: &["Telegram sets no age; its libraries take a day, this is an hour: see `max_token_age`."],
+            unverified: &[
+                "Telegram sets no age; its libraries take a day, this is an hour: see `max_token_age`.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
             library: Some("`aiogram` checks no age."),
         },
         ..SECRET_JWT
@@ -143,7 +149,7 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`audience` is the app's id in the developer portal.",
             notes: &["Design tokens have the same key and audience; without user and brand they are refused."],
-            unverified: &["How long a token lives."],
+            unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
             library: Some("`@canva/app-middleware` does not check `iss`."),
         },
         ..SIGNED_JWT
@@ -185,7 +191,10 @@ pub(super) static ROWS: &[Platform] = &[
         about: About {
             find: "`secret` is the app's client secret.",
             notes: &["`exp` is required."],
-            unverified: &["Whether `exp` is always there, and how long a token lives."],
+            unverified: &[
+                "Whether `exp` is always there, and how long a token lives.",
+                "Which pages frame an app: write `origins` if yours are others.",
+            ],
             library: Some("Miro's sample names no algorithm."),
         },
         ..SECRET_JWT
@@ -230,6 +239,7 @@ pub(super) static ROWS: &[Platform] = &[
             unverified: &[
                 "The address and the answer.",
                 "How long a token lives: it is asked about again after 15 minutes.",
+                "Which pages frame an app: write `origins` if yours are others.",
             ],
             ..ABOUT
         },
