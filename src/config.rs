@@ -204,6 +204,22 @@ impl HostSettings {
         }
     }
 
+    /// Its row.
+    pub fn platform(&self) -> &'static crate::hosts::Platform {
+        match self {
+            Self::Assembly(_) => crate::hosts::platforms::find("assembly").expect("the table has Assembly"),
+            Self::Hosted(settings) => settings.platform,
+        }
+    }
+
+    /// The workspaces that are named; none where all are served.
+    pub fn tenants(&self) -> &[TenantId] {
+        match self {
+            Self::Assembly(settings) => &settings.tenants,
+            Self::Hosted(settings) => settings.tenants.listed(),
+        }
+    }
+
     /// An id of this host as its tokens have it, however it is written here.
     fn fold(&self, id: &str) -> String {
         match self {
@@ -221,10 +237,7 @@ impl HostSettings {
 
     /// A workspace that is served, if one is named.
     pub fn a_tenant(&self) -> Option<&TenantId> {
-        match self {
-            Self::Assembly(settings) => settings.tenants.first(),
-            Self::Hosted(settings) => settings.tenants.listed().first(),
-        }
+        self.tenants().first()
     }
 }
 

@@ -33,6 +33,7 @@ mod interim;
 mod limiter;
 mod limits;
 mod live;
+mod login;
 mod peer;
 mod record;
 mod respond;
@@ -207,6 +208,10 @@ impl Gateway {
         let (permit, grants) =
             authorize::authorize(&self.grants, &self.policy, &found, caller.as_ref(), changes).await?;
         exchange.allow(&grants);
+        let _held = match caller.as_ref().filter(|caller| caller.learns) {
+            Some(caller) => self.learn(caller, &mut upload).await?,
+            None => None,
+        };
         let session = caller.as_ref().map(|caller| caller.session.id());
         let socket = session.filter(|_| upgrade.is_some()).map(|session| self.socket(session)).transpose()?;
         let outbound = Outbound {

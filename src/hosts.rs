@@ -24,12 +24,14 @@ mod claims;
 mod fetch;
 mod hosted;
 pub mod inspect;
+mod installs;
 mod introspection;
 mod json;
 mod jwe;
 mod jwks;
 mod jwt;
 mod keys;
+mod login;
 mod material;
 pub mod mint;
 mod paseto;
@@ -50,7 +52,9 @@ pub mod vectors;
 mod written;
 
 pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
+pub use installs::{Installs, InstallsError};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
+pub use login::{Login, LoginRequest};
 pub use material::KeyMaterial;
 pub use platform::{
     About, App, Audience, Binding, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once,
@@ -68,6 +72,22 @@ pub trait HostPlatform: Send + Sync {
 
     /// Where its tokens stand. The first is the usual one.
     fn carriers(&self) -> &[Carrier];
+
+    /// Whether its calls tell something that has to be kept, and so go through [`HostPlatform::learn`].
+    fn learns(&self) -> bool {
+        false
+    }
+
+    /// Takes over what a call says that was proven to be this principal's, before the app hears of it.
+    fn learn<'a>(&'a self, principal: &'a Principal, body: Bytes) -> Pending<'a, Result<(), HostError>> {
+        let _ = (principal, body);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// How people sign in there, for platforms whose tokens are the answer to a login that we begin.
+    fn login(&self) -> Option<Login<'_>> {
+        None
+    }
 
     /// Whether its tokens open sessions. If not, each counts for the one request that it comes with.
     fn opens_session(&self) -> bool {
@@ -211,6 +231,8 @@ pub struct Proof {
     pub ancestors: Vec<Origin>,
     /// From when on this token counts no more, where its format or its age say so.
     pub ends: Option<Timestamp>,
+    /// The page of ours that the token says is wanted. As the platform wrote it, whatever that is.
+    pub target: Option<String>,
     /// What tells this token from the others of its host, however it is spelled.
     pub mark: [u8; 32],
     /// Headers that go on to the app with the request: the signature of it, and what that covers.

@@ -24,10 +24,14 @@ use crate::clock::{Clock, Timestamp};
 use crate::news::{Listener, News};
 use crate::secret::Secret;
 
+mod login;
 mod record;
 mod seal;
 
+use record::cookie;
 use seal::{KeyMark, Opened, Sealer};
+
+pub use login::{BegunLogin, EndedLogin, LoginError};
 
 /// What the names of all our cookies begin with. `__Host-` binds a cookie to this exact origin.
 pub const COOKIE_PREFIX: &str = "__Host-vestibule";
@@ -211,7 +215,7 @@ impl Sessions {
         let name = session.context.cookie_name();
         let mut nonce = [0; 24];
         self.fill(&mut nonce);
-        let sealed = self.sealer.seal(&name, &nonce, &record::encode(session));
+        let sealed = self.sealer.seal(record::PURPOSE, &name, &nonce, &record::encode(session));
         let rest = session.absolute_end.since(self.clock.now()).as_secs();
         cookie(&name, &sealed, rest)
     }
@@ -230,7 +234,7 @@ impl Sessions {
     /// only, so the name says which context it was sealed for.
     pub fn recall(&self, name: &str, value: &Secret) -> Option<Session> {
         let context = ContextId::of_cookie(name)?;
-        let Opened { record, mark } = self.sealer.open(name, value.expose())?;
+        let Opened { record, mark } = self.sealer.open(record::PURPOSE, name, value.expose())?;
         record::decode(&record, context, mark)
     }
 
@@ -392,10 +396,6 @@ impl Expiry<SessionId, Ended> for UntilItsEnd {
     fn expire_after_create(&self, _: &SessionId, ended: &Ended, _: std::time::Instant) -> Option<Duration> {
         Some(ended.absolute_end.since(self.0.now()))
     }
-}
-
-fn cookie(name: &str, value: &str, max_age: u64) -> String {
-    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned; Max-Age={max_age}")
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ bounded() {
 }
 serve() {
     export VESTIBULE__SERVER__LISTEN=127.0.0.1:0 VESTIBULE__SERVER__DRAIN_DELAY=0s
-    export VESTIBULE__HOSTS__ASSEMBLY__API_URL=http://127.0.0.1:9
+    ! grep -q '^\[hosts.assembly\]' vestibule.toml || export VESTIBULE__HOSTS__ASSEMBLY__API_URL=http://127.0.0.1:9
     ! grep -q '^\[admin\]' vestibule.toml || export VESTIBULE__ADMIN__LISTEN=127.0.0.1:0
     bounded "$@"
     unset "${!VESTIBULE__@}"

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bootstrap;
+mod connect;
 mod credentials;
 pub(crate) mod forward;
 mod framing;
@@ -12,6 +13,7 @@ mod identity;
 mod idle;
 mod leaving;
 mod limits;
+mod lti;
 mod outage;
 mod paths;
 mod sessions;

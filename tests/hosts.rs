@@ -4,4 +4,7 @@ mod corpora;
 mod interop;
 mod own_vectors;
 mod sdk;
+mod served;
+mod tokens;
 mod vectors;
+mod verify;

@@ -1,6 +1,6 @@
 //! The life of the process: reloading, stopping, restarting, and the clock of the machine.
 
-mod clock;
+pub(crate) mod clock;
 mod defaults;
 mod reload;
 mod restart;

@@ -15,7 +15,7 @@ use crate::config::{Config, HostSettings, PermissionSource};
 use crate::gateway::{GatewaySettings, Limits, canonical_project};
 use crate::grants::{ConfigGrants, GrantLookup, GrantSettings, GrantSource, HttpGrants};
 use crate::hosts::assembly::{Assembly, AssemblySettings};
-use crate::hosts::{HostPlatform, Hosted, HostedSettings, StartError};
+use crate::hosts::{HostPlatform, Hosted, HostedSettings, Installs, StartError};
 use crate::secret::Secret;
 use crate::session::{SessionSettings, Sessions};
 use crate::telemetry;
@@ -30,6 +30,7 @@ const CERTIFICATE_ENDS_SOON: Duration = Duration::from_hours(14 * 24);
 /// The parts of a gateway, before any socket is opened.
 pub(super) struct Parts {
     hosts: Vec<Host>,
+    installs: Vec<Arc<Installs>>,
     pub(super) grants: Arc<GrantLookup>,
     pub(super) config_grants: Arc<ConfigGrants>,
     pub(super) http_grants: Option<Arc<HttpGrants>>,
@@ -58,6 +59,7 @@ pub(super) struct DrainTimes {
 impl Parts {
     /// Everything that needs no socket. What must live through a reload is taken over from the parts before.
     pub(super) fn of(config: &Config, clock: &Clock, before: Option<&Self>) -> anyhow::Result<Self> {
+        let installs = installs(config, before)?;
         let config_grants = Arc::new(ConfigGrants::new(config.grants.clone()));
         let http_grants = http_grants(config, clock, before)?;
         let source = |source: &PermissionSource| match source {
@@ -78,7 +80,8 @@ impl Parts {
             Some(before) => GrantLookup::after(&before.grants, grants),
         };
         Ok(Self {
-            hosts: hosts(config, clock, before)?,
+            hosts: hosts(config, clock, before, &installs)?,
+            installs,
             grants: Arc::new(grants),
             config_grants,
             http_grants,
@@ -161,12 +164,17 @@ fn http_grants(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow
 }
 
 /// A host that had the same name before goes on with what it knew, if it is of the same kind.
-fn hosts(config: &Config, clock: &Clock, before: Option<&Parts>) -> anyhow::Result<Vec<Host>> {
+fn hosts(
+    config: &Config,
+    clock: &Clock,
+    before: Option<&Parts>,
+    installs: &[Arc<Installs>],
+) -> anyhow::Result<Vec<Host>> {
     let old = before.map(|before| before.hosts.as_slice()).unwrap_or_default();
     let made = config.hosts.iter().map(|settings| {
         let host = match settings {
             HostSettings::Assembly(settings) => assembly(settings, clock, old),
-            HostSettings::Hosted(settings) => hosted(settings, clock, old),
+            HostSettings::Hosted(settings) => hosted(with_installs(settings, installs), clock, old),
         };
         host.with_context(|| format!("[hosts.{}]", settings.name()))
     });
@@ -185,14 +193,40 @@ fn assembly(settings: &AssemblySettings, clock: &Clock, old: &[Host]) -> Result<
     Ok(Host::Assembly(Arc::new(made?)))
 }
 
-fn hosted(settings: &HostedSettings, clock: &Clock, old: &[Host]) -> Result<Host, StartError> {
+/// Secrets that platforms send are the process's, not those of one configuration: of each file there is one, for all hosts that
+/// name it, read once.
+fn installs(config: &Config, before: Option<&Parts>) -> anyhow::Result<Vec<Arc<Installs>>> {
+    let old = before.map(|before| before.installs.as_slice()).unwrap_or_default();
+    let mut all: Vec<Arc<Installs>> = Vec::new();
+    for settings in &config.hosts {
+        let HostSettings::Hosted(settings) = settings else { continue };
+        let Some(named) = settings.installs.as_ref().filter(|named| find(&all, named).is_none()) else { continue };
+        let known = find(old, named);
+        if known.is_none() {
+            named.open().with_context(|| format!("[hosts.{}] installs", settings.name))?;
+        }
+        all.push(Arc::clone(known.unwrap_or(named)));
+    }
+    Ok(all)
+}
+
+fn find<'a>(all: &'a [Arc<Installs>], named: &Installs) -> Option<&'a Arc<Installs>> {
+    all.iter().find(|known| known.file() == named.file())
+}
+
+fn with_installs(settings: &HostedSettings, all: &[Arc<Installs>]) -> HostedSettings {
+    let installs = settings.installs.as_ref().and_then(|named| find(all, named)).cloned();
+    HostedSettings { installs, ..settings.clone() }
+}
+
+fn hosted(settings: HostedSettings, clock: &Clock, old: &[Host]) -> Result<Host, StartError> {
     let old = old.iter().find_map(|host| match host {
         Host::Hosted(host) if *host.name() == settings.name && host.is_of(settings.platform) => Some(host),
         _ => None,
     });
     let made = match old {
-        None => Hosted::new(settings.clone(), clock.clone()),
-        Some(old) => Hosted::after(old, settings.clone()),
+        None => Hosted::new(settings, clock.clone()),
+        Some(old) => Hosted::after(old, settings),
     };
     Ok(Host::Hosted(Arc::new(made?)))
 }

@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 use super::{ConfigFile, EXIT_CONFIG, OutputFormat};
-use crate::access::Access;
+use crate::access::{Access, TenantId};
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, HostSettings};
 
 /// What an unreachable part ends with (`EX_UNAVAILABLE` of sysexits).
 const EXIT_UNAVAILABLE: u8 = 69;
@@ -49,8 +51,9 @@ fn report(config: &Config, findings: &[app::Finding], format: OutputFormat) -> a
     let mut out = std::io::stdout();
     if format == OutputFormat::Json {
         let online: Vec<_> =
-            findings.iter().map(|f| serde_json::json!({ "part": f.part, "good": f.good, "says": f.says })).collect();
-        let body = serde_json::json!({ "problems": [], "warnings": config.warnings, "online": online });
+            findings.iter().map(|f| json!({ "part": f.part, "good": f.good, "says": f.says })).collect();
+        let hosts: Vec<_> = config.hosts.iter().map(facts).collect();
+        let body = json!({ "problems": [], "warnings": config.warnings, "hosts": hosts, "online": online });
         writeln!(out, "{body}")?;
         return Ok(());
     }
@@ -68,6 +71,9 @@ fn report(config: &Config, findings: &[app::Finding], format: OutputFormat) -> a
         None => String::new(),
     };
     writeln!(out, "public    {} on {}{tls}", config.server.public_url, config.server.listen)?;
+    for host in &config.hosts {
+        writeln!(out, "host      {}", told(host))?;
+    }
     for route in config.routes.iter() {
         let methods = route.methods.iter().map(http::Method::as_str).collect::<Vec<_>>().join(" ");
         let methods = if methods.is_empty() { "any method".to_owned() } else { methods };
@@ -81,6 +87,32 @@ fn report(config: &Config, findings: &[app::Finding], format: OutputFormat) -> a
         writeln!(out, "{:<9} {mark}: {}", finding.part, finding.says)?;
     }
     Ok(())
+}
+
+/// A host, what its tokens are good for, and which workspaces are served.
+fn told(host: &HostSettings) -> String {
+    let facts = facts(host);
+    let text = |name: &str| facts[name].as_str().unwrap_or_default();
+    let listed: Vec<&str> = facts["workspaces"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let served = match listed[..] {
+        [] => "every workspace".to_owned(),
+        [one] => format!("workspace {one}"),
+        _ => format!("workspaces {}", listed.join(", ")),
+    };
+    format!("{}: {}; {}; {served}", text("name"), text("title"), text("serves"))
+}
+
+fn facts(host: &HostSettings) -> Value {
+    let platform = host.platform();
+    let serves = if platform.opens_session { "a session" } else { "one request" };
+    let workspaces: Vec<&str> = host.tenants().iter().map(TenantId::as_str).collect();
+    json!({
+        "name": host.name().as_str(),
+        "platform": platform.name,
+        "title": platform.title,
+        "serves": serves,
+        "workspaces": workspaces,
+    })
 }
 
 fn describe(access: &Access) -> String {

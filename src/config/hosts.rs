@@ -8,7 +8,7 @@ use super::problem::Place;
 use super::reader::{Reader, Table};
 use super::values::{Fault, fault, suggestion, text};
 use crate::access::{HostName, OriginPattern};
-use crate::hosts::{CbcForm, Platform, Scheme, platforms};
+use crate::hosts::{CbcForm, HostedSettings, KeyMaterial, Platform, Scheme, platforms};
 
 mod assembly;
 mod hosted;
@@ -36,8 +36,28 @@ pub(super) fn read(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Hosts {
         );
     }
     let written = tables.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let ready = tables.into_iter().filter_map(|(name, table)| host(name, table, reader)).collect();
+    let ready: Vec<_> = tables.into_iter().filter_map(|(name, table)| host(name, table, reader)).collect();
+    check_installs(&ready, reader);
     Hosts { ready, written }
+}
+
+/// Secrets that a host waits for have to come from another one, which hears the platform's calls.
+fn check_installs(hosts: &[HostSettings], reader: &mut Reader<'_>) {
+    let named: Vec<_> = hosts
+        .iter()
+        .filter_map(|host| match host {
+            HostSettings::Hosted(host) => Some((host, host.installs.as_ref()?.file())),
+            HostSettings::Assembly(_) => None,
+        })
+        .collect();
+    let learns = |host: &HostedSettings| matches!(host.keys, KeyMaterial::KeyById(_));
+    for (host, file) in named.iter().filter(|(host, _)| !learns(host)) {
+        if !named.iter().any(|(other, same)| learns(other) && same == file) {
+            let key = format!("hosts.{}.installs", host.name);
+            let help = "add a host with platform = \"atlassian-connect-install\" and the same `installs`";
+            reader.error(&Place::Nowhere, &key, format!("{key}: no other host writes this file"), help);
+        }
+    }
 }
 
 fn host(name: &str, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<HostSettings> {

@@ -115,6 +115,11 @@ impl<'e> Reader<'e> {
         if secret.expose().is_empty() { fault("the secret is empty", help) } else { Ok(secret) }
     }
 
+    /// Where a file is that the configuration names: paths count from the configuration's folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// A file that the configuration names. A change of it is a change of the configuration. Its content may be a secret.
     pub(super) fn file(&mut self, name: &str) -> Result<(PathBuf, Secret), Fault> {
         let path = self.folder.join(name);

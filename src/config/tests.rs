@@ -64,11 +64,18 @@ jwks_url = "https://lms.example.com/jwks"
 audience = "client-1"
 issuer = "https://lms.example.com"
 deployments = ["1"]
+login_url = "https://lms.example.com/auth"
 origins = ["https://lms.example.com"]
 [hosts.jira]
 platform = "atlassian-connect"
 tenants = ["site-1"]
 secrets.site-1 = { env = "JIRA_SITE_1_SECRET" }
+installs = "installs.json"
+[hosts.jira-installs]
+platform = "atlassian-connect-install"
+tenants = ["site-1"]
+audience = "https://app.example.com"
+installs = "installs.json"
 [hosts.discord]
 platform = "discord-interaction"
 tenants = ["my-server"]

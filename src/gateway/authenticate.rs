@@ -35,6 +35,8 @@ pub(super) struct Caller {
     pub(super) renewed: Option<Session>,
     /// Headers of the host that go on to the app, because the caller's proof covers them.
     pub(super) along: Vec<HeaderName>,
+    /// Whether the host has to hear of what the request says, before the app does.
+    pub(super) learns: bool,
     /// Room for the body, where it had to be read as a whole.
     pub(super) _held: Option<Held>,
 }
@@ -165,7 +167,7 @@ impl Snapshot {
         let renewed = self.sessions.slide(&session, confirmed.at);
         let standing = ranked(confirmed.standing, session.host_role());
         let (preview, along) = (host.preview(), Vec::new());
-        Ok(Caller { principal, standing, preview, session, renewed, along, _held: None })
+        Ok(Caller { principal, standing, preview, session, renewed, along, learns: false, _held: None })
     }
 
     /// To the end, also if the caller leaves: each question costs quota that is everybody's, and its answer is kept.

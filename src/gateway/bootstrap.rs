@@ -193,6 +193,7 @@ async fn first_proof(
     Err(refusal)
 }
 
+/// To the page that was wanted, where the session's cookie goes along.
 fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
     let mut location = target.to_path_and_query();
     if live.iter().any(|other| other.principal() != session.principal()) {
@@ -200,8 +201,13 @@ fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<B
         let separator = if target.query().is_some() { '&' } else { '?' };
         location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", session.context().as_str());
     }
+    moved(&location)
+}
+
+/// 303: what is there is got anew, without the body of this request (RFC 9110 §15.4.4).
+pub(super) fn moved(location: &str) -> Response<Body> {
     let mut answer = own(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", String::new());
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    if let Ok(location) = HeaderValue::from_str(location) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
     answer
@@ -222,7 +228,7 @@ pub(super) fn principals(live: &[Session]) -> Vec<Principal> {
 }
 
 /// The page that opens us, where the request says so. What it says has to be readable.
-fn opening_page(headers: &HeaderMap) -> Result<Option<Origin>, Rejection> {
+pub(super) fn opening_page(headers: &HeaderMap) -> Result<Option<Origin>, Rejection> {
     let Some(page) = headers.get(header::REFERER).or_else(|| headers.get(header::ORIGIN)) else { return Ok(None) };
     let page = page.to_str().ok().and_then(|page| Origin::of_url(page).ok());
     page.map(Some).ok_or(Rejection::OriginRefused)

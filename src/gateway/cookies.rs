@@ -24,6 +24,13 @@ pub(super) fn ours(headers: &HeaderMap) -> Vec<(String, Secret)> {
     unique.map(|(name, value, _)| (name.to_owned(), Secret::from(value))).collect()
 }
 
+/// The one cookie of this exact name; `None` if it comes twice.
+pub(super) fn named(headers: &HeaderMap, wanted: &str) -> Option<Secret> {
+    let mut values = pairs(headers).filter_map(split).filter(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let value = values.next().map(Secret::from);
+    value.filter(|_| values.next().is_none())
+}
+
 /// The caller's cookies without ours, the others and their order untouched. HTTP/2 sends each as a field of its own, which
 /// only HTTP/2 understands, so they are put together again (RFC 9113 §8.2.3).
 pub(super) fn without_ours(headers: &HeaderMap) -> Option<HeaderValue> {

@@ -46,7 +46,16 @@ impl Known {
     fn caller(&self) -> Caller {
         let (session, standing) = (self.session.clone(), Arc::clone(&self.standing));
         let principal = session.principal().clone();
-        Caller { principal, standing, preview: self.preview, session, renewed: None, along: Vec::new(), _held: None }
+        Caller {
+            principal,
+            standing,
+            preview: self.preview,
+            session,
+            renewed: None,
+            along: Vec::new(),
+            learns: false,
+            _held: None,
+        }
     }
 }
 
@@ -91,7 +100,11 @@ impl Gateway {
         let readers = credential.readers(&head.method, &head.headers, upgrades, &self.public)?;
         let key = credential.key();
         let known = key.and_then(|key| self.proven.0.get(&key));
-        if let Some(known) = known.filter(|known| !self.sessions.rest(&known.session).is_zero()) {
+        let counts = |known: &Arc<Known>| {
+            let host = known.session.principal().host();
+            readers.iter().any(|reader| reader.name() == host) && !self.sessions.rest(&known.session).is_zero()
+        };
+        if let Some(known) = known.filter(counts) {
             return Ok(known.caller());
         }
         // Before a body is taken.
@@ -112,6 +125,17 @@ impl Gateway {
         let presented = Presented { manner: Manner::Request, call, ..Presented::default() };
         let proof = self.prove(&readers, &credential.token, &presented, peer).await?;
         Ok(Caller { _held: room, ..self.lend(proof, key)? })
+    }
+
+    /// Tells the host what a call says that it proved and that may go on, where the host keeps that. Gives the room for the body.
+    pub(super) async fn learn(&self, caller: &Caller, upload: &mut Upload) -> Result<Option<Held>, Rejection> {
+        let Some(host) = self.host(&caller.principal) else { return Ok(None) };
+        let (body, held) = self.whole_body(upload).await?;
+        match host.learn(&caller.principal, body).await {
+            Ok(()) => Ok(Some(held)),
+            Err(HostError::Refused | HostError::Expired) => Err(Rejection::TokenInvalid),
+            Err(HostError::Unavailable) => Err(Rejection::HostUnavailable),
+        }
     }
 
     /// Refuses a call that no host would take, whatever its body is. It counts as any refused token does.
@@ -142,10 +166,10 @@ impl Gateway {
     fn lend(&self, proof: Proof, key: Option<[u8; 32]>) -> Result<Caller, Rejection> {
         let Proof { principal, confirmed, ends, mark, along, .. } = proof;
         let host = self.host(&principal).ok_or(Rejection::TokenInvalid)?;
-        let (preview, binding) = (host.preview(), host.binding());
+        let (preview, binding, learns) = (host.preview(), host.binding(), host.learns());
         let session = self.sessions.lend(principal, &mark, confirmed.at, ends);
         let known = Known { session, standing: confirmed.standing, preview };
-        let caller = Caller { along, ..known.caller() };
+        let caller = Caller { along, learns, ..known.caller() };
         if let Some(key) = key.filter(|_| binding == Binding::Bearer) {
             self.proven.0.insert(key, Arc::new(known));
         }

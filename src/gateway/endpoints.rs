@@ -24,7 +24,7 @@ use crate::session::{ContextId, Session};
 const MAX_BODY: usize = 16 * 1024;
 
 /// One of our own paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// `session`: who am I; exchange a token.
     Session,
@@ -32,6 +32,10 @@ pub(super) enum Endpoint {
     Logout,
     /// `jwks.json`.
     Jwks,
+    /// `login/{host}`: a page of the host's platform asks for a login.
+    Login(HostName),
+    /// `callback`: the platform answers it.
+    Callback,
 }
 
 /// The body of `POST /.vestibule/session`.
@@ -43,22 +47,26 @@ struct TokenExchange {
 }
 
 impl Endpoint {
-    /// The endpoint of a path below `/.vestibule/`.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        match name {
-            "session" => Some(Self::Session),
-            "logout" => Some(Self::Logout),
-            "jwks.json" => Some(Self::Jwks),
+    /// The endpoint of a path, in segments, below `/.vestibule/`.
+    pub(super) fn of(names: &[&str]) -> Option<Self> {
+        match names {
+            ["session"] => Some(Self::Session),
+            ["logout"] => Some(Self::Logout),
+            ["jwks.json"] => Some(Self::Jwks),
+            ["login", host] => HostName::new(host).ok().map(Self::Login),
+            ["callback"] => Some(Self::Callback),
             _ => None,
         }
     }
 
     /// The name for logs and metrics.
-    pub(super) const fn route(self) -> &'static str {
+    pub(super) const fn route(&self) -> &'static str {
         match self {
             Self::Session => "/.vestibule/session",
             Self::Logout => "/.vestibule/logout",
             Self::Jwks => "/.vestibule/jwks.json",
+            Self::Login(_) => "/.vestibule/login/{host}",
+            Self::Callback => "/.vestibule/callback",
         }
     }
 }
@@ -73,11 +81,15 @@ impl Gateway {
         upload: Upload,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
-        match (endpoint, &head.method) {
+        match (&endpoint, &head.method) {
             (Endpoint::Jwks, &Method::GET | &Method::HEAD) => Ok(self.jwks()),
             (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, upload, exchange).await,
             (Endpoint::Session, &Method::POST) => self.exchange_token(head, selector, upload, exchange).await,
             (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, upload, exchange).await,
+            (Endpoint::Login(host), &Method::GET | &Method::POST) => {
+                self.begin_login(host, head, upload, exchange).await
+            }
+            (Endpoint::Callback, &Method::POST) => self.end_login(head, upload, exchange).await,
             _ => Err(Rejection::MethodNotAllowed),
         }
     }

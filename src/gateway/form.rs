@@ -18,7 +18,10 @@ use crate::hosts::Carrier;
 const MAX_FORM: u64 = 64 * 1024;
 
 /// Names and values, decoded, in their order (the WHATWG URL standard's `application/x-www-form-urlencoded`).
-pub(super) struct Form(Vec<(String, String)>);
+pub(super) struct Form(Fields);
+
+/// The same, laid open.
+pub(super) type Fields = Vec<(String, String)>;
 
 /// A body that still comes, or one that was read and kept because it could have held a token.
 pub(super) enum Arrival {
@@ -55,6 +58,24 @@ impl Form {
         };
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         pairs.map(pair).collect::<Option<_>>().map(Self).ok_or_else(unreadable)
+    }
+
+    /// What a page posted to ourselves.
+    pub(super) async fn read(headers: &HeaderMap, mut upload: Upload) -> Result<Self, Rejection> {
+        if !is_urlencoded(headers) {
+            return Err(Rejection::MalformedRequest("a body that is no urlencoded form"));
+        }
+        Self::parse(&upload.gather(MAX_FORM, |_| true).await?)
+    }
+
+    /// The pairs, if no name is there twice.
+    pub(super) fn into_fields(self) -> Result<Fields, Rejection> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Rejection::MalformedRequest("a field that is repeated"));
+        }
+        Ok(self.0)
     }
 
     /// All values of a field.
@@ -135,6 +156,9 @@ mod tests {
             assert!(Form::parse(odd).is_err(), "{odd:?}");
         }
         assert!(Form::parse(b"").is_ok_and(|form| form.values("").next().is_none()));
+        let fields = |body: &[u8]| Form::parse(body).and_then(Form::into_fields);
+        assert_eq!(fields(b"b=1&a=2"), Ok(vec![("b".into(), "1".into()), ("a".into(), "2".into())]));
+        assert!(fields(b"a=1&b=1&%61=1").is_err());
     }
 
     #[test]

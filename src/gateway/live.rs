@@ -155,8 +155,8 @@ impl Snapshot {
             parameters: entrances.parameters().cloned().chain(parameters).collect(),
             headers: hosts.iter().flat_map(|host| host.headers()).filter_map(header_name).collect(),
         };
-        let (names, profile) = (settings.headers, settings.profile);
-        let enrich = Enrich::new(names, profile, prefix, &public, of_hosts, Arc::clone(&assertions));
+        let (identity, profile) = (settings.headers, settings.profile);
+        let enrich = Enrich::new(identity, profile, prefix, &public, of_hosts, Arc::clone(&assertions));
         let sources: Vec<String> = hosts.iter().flat_map(|host| host.frame_sources()).collect();
         Self {
             generation,

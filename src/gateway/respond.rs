@@ -22,6 +22,8 @@ pub(super) enum Rejection {
     TokenExpired,
     /// Nobody is signed in here.
     SessionMissing,
+    /// The answer of a host to a login belongs to none that this browser began, or is an error.
+    LoginLost(&'static str),
     /// There was a session, and it ended.
     SessionExpired,
     /// The caller is known and may not do this.
@@ -89,7 +91,10 @@ impl Rejection {
     /// What only the log may know.
     pub(super) fn cause(&self) -> Option<&str> {
         match self {
-            Self::MalformedRequest(cause) | Self::Forbidden(cause) | Self::InternalError(cause) => Some(cause),
+            Self::MalformedRequest(cause)
+            | Self::Forbidden(cause)
+            | Self::InternalError(cause)
+            | Self::LoginLost(cause) => Some(cause),
             Self::UpstreamUnavailable(cause) | Self::PermissionsUnavailable(cause) => Some(cause),
             _ => None,
         }
@@ -110,6 +115,11 @@ impl Rejection {
             Self::SessionMissing => {
                 (401, "session_missing", "You are not signed in here. Open this page from the app that contains it.")
             }
+            Self::LoginLost(_) => (
+                401,
+                "session_missing",
+                "Your sign-in was not finished: it took longer than ten minutes, the browser kept no cookie of it, or the app that contains this page did not confirm it. Open this page again from there.",
+            ),
             Self::SessionExpired => {
                 (401, "session_expired", "Your session has ended. Reload the page in the app that contains it.")
             }
@@ -231,6 +241,7 @@ mod tests {
             R::TokenInvalid,
             R::TokenExpired,
             R::SessionMissing,
+            R::LoginLost("x"),
             R::SessionExpired,
             R::Forbidden("x"),
             R::OriginRefused,
@@ -265,7 +276,8 @@ mod tests {
         }
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), every_rejection().len());
+        // One code has two sentences: nobody is signed in, before or after a login.
+        assert_eq!(codes.len(), every_rejection().len() - 1);
     }
 
     #[test]

@@ -115,10 +115,8 @@ pub(super) fn destination<'a>(
     target: &Target,
 ) -> Result<Destination<'a>, Rejection> {
     if target.is_ours() {
-        let mut segments = target.segments().skip(1);
-        let (name, more) = (segments.next().unwrap_or_default(), segments.next());
-        let endpoint = Endpoint::of(name).filter(|_| more.is_none()).ok_or(Rejection::NotRouted)?;
-        return Ok(Destination::Own(endpoint));
+        let names: Vec<&str> = target.segments().skip(1).collect();
+        return Endpoint::of(&names).map(Destination::Own).ok_or(Rejection::NotRouted);
     }
     routes.find(method, target).map(Destination::App).map_err(|missing| match missing {
         NoRoute::Path => Rejection::NotRouted,

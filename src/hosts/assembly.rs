@@ -228,6 +228,7 @@ impl Assembly {
             first_seen: opened.first_seen,
             ancestors,
             ends: None,
+            target: None,
             mark: opened.name,
             along: Vec::new(),
         })

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::claims::Claims;
+use super::installs::Installs;
 use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::keys::Algorithm;
-use super::material::{KeyMaterial, Keys, macs};
+use super::login::Login;
+use super::material::{KeyMaterial, Keys, TenantSecrets, macs};
 use super::platform::{App, Binding, Carrier, Life, Once, Platform, QueryForm, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
@@ -45,6 +48,10 @@ pub struct HostedSettings {
     pub issuer: Option<String>,
     /// LTI deployments.
     pub deployments: Vec<String>,
+    /// The platform's authorization endpoint, where its tokens are the answer to a login.
+    pub login_url: Option<String>,
+    /// Secrets that the platform sends while we run: this host learns them, or signs in with them.
+    pub installs: Option<Arc<Installs>>,
     /// Workspaces that are served.
     pub tenants: Tenants,
     /// Names of claims, where the row asks for them.
@@ -161,6 +168,8 @@ impl HostedSettings {
             audience,
             issuer: None,
             deployments: Vec::new(),
+            login_url: None,
+            installs: None,
             tenants: Tenants::Any,
             claims: ClaimNames::default(),
             kind: Kind::Client,
@@ -274,7 +283,7 @@ impl Hosted {
     }
 
     fn proof(&self, identity: Identity, presented: &Presented, sight: Sight) -> Proof {
-        let Identity { tenant, subject, kind, organization, standing } = identity;
+        let Identity { tenant, subject, kind, organization, standing, target } = identity;
         let name = self.settings.name.clone();
         let principal = Principal::proven(name, tenant, subject, kind).in_organization(organization);
         let standing = Arc::new(standing);
@@ -283,7 +292,7 @@ impl Hosted {
         let confirmed = Confirmed { standing, at: self.clock.now() };
         let ancestors = presented.framed_by.iter().cloned().collect();
         let along = presented.call.as_deref().map(|call| self.settings.along(call)).unwrap_or_default();
-        Proof { principal, confirmed, first_seen, ancestors, ends, mark, along }
+        Proof { principal, confirmed, first_seen, ancestors, ends, target, mark, along }
     }
 
     fn standing(&self, principal: &Principal) -> Arc<Standing> {
@@ -324,6 +333,28 @@ impl HostPlatform for Hosted {
 
     fn carriers(&self) -> &[Carrier] {
         &self.settings.carriers
+    }
+
+    fn learns(&self) -> bool {
+        matches!(self.settings.keys, KeyMaterial::KeyById(_)) && self.settings.installs.is_some()
+    }
+
+    fn learn<'a>(&'a self, principal: &'a Principal, body: Bytes) -> Pending<'a, Result<(), HostError>> {
+        let Some(installs) = self.settings.installs.clone().filter(|_| self.learns()) else {
+            return Box::pin(std::future::ready(Ok(())));
+        };
+        let (host, tenant) = (self.settings.name.clone(), principal.tenant().clone());
+        Box::pin(installs.hear(host, tenant, body, self.clock.now()))
+    }
+
+    fn login(&self) -> Option<Login<'_>> {
+        let HostedSettings { login_url, issuer, audience, deployments, .. } = &self.settings;
+        Some(Login {
+            url: login_url.as_deref()?,
+            issuer: issuer.as_deref()?,
+            client: audience.as_deref()?,
+            deployments,
+        })
     }
 
     fn opens_session(&self) -> bool {
@@ -431,7 +462,8 @@ fn keys(settings: &HostedSettings, clock: &Clock, before: Option<&Hosted>) -> Re
             _ => Keys::Secrets(macs(secrets)),
         },
         KeyMaterial::OfTenants(tenants) => {
-            Keys::OfTenants(tenants.iter().map(|(tenant, secrets)| (tenant.clone(), macs(secrets))).collect())
+            let written = tenants.iter().map(|(tenant, secrets)| (tenant.clone(), macs(secrets))).collect();
+            Keys::OfTenants(TenantSecrets { written, sent: settings.installs.clone() })
         }
         KeyMaterial::Pinned(keys) => Keys::Pinned(keys.iter().cloned().map(Arc::new).collect()),
         KeyMaterial::Set(set) => Keys::Set(set.clone()),

@@ -28,7 +28,7 @@ pub async fn inspect(
 ) -> Result<Inspection, StartError> {
     let is_jwt = matches!(settings.platform.scheme, Scheme::Jwt(_));
     let host = Hosted::new(settings, clock)?;
-    let (header, read) = if is_jwt { jwt::unproven(token.expose()) } else { (None, None) };
+    let [header, read] = if is_jwt { jwt::unproven(token.expose()) } else { [None, None] };
     let opened = host.open(token, presented).await.map(|opened| opened.claims.into_members());
     let proven = opened.is_ok();
     Ok(Inspection { header, claims: opened.ok().or(read), proven, verdict: host.judge(token, presented).await })

@@ -37,7 +37,7 @@ pub(super) async fn open(token: &[u8], settings: &HostedSettings, keys: &Keys) -
     let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
     let (signed, parts) = read(text, &settings.algorithms)?;
     let Parts { algorithm, kid, claims, signature } = parts;
-    if kid.is_none() && settings.platform.rules.contains(&Rule::KeyName) {
+    if kid.is_none() && settings.platform.rules.contains(&Rule::NamedKey) {
         return Err(Refusal::UnknownKey);
     }
     let genuine = match (algorithm, keys) {
@@ -45,8 +45,7 @@ pub(super) async fn open(token: &[u8], settings: &HostedSettings, keys: &Keys) -
         (Algorithm::Hs256, Keys::OfTenants(tenants)) => {
             // `iss` only chooses the key here; it means something once that key has signed it.
             let issuer = claims.text(&["iss"]).ok_or(Refusal::MissingClaim)?;
-            let secrets = tenants.get(issuer).ok_or(Refusal::WrongIssuer)?;
-            secrets.iter().any(|secret| mac_fits(secret, signed, &signature))
+            tenants.fits(issuer, |secret| mac_fits(secret, signed, &signature)).ok_or(Refusal::WrongIssuer)?
         }
         (Algorithm::Hs256, _) => return Err(Refusal::AlgorithmNotAllowed),
         (_, keys) => {
@@ -99,10 +98,10 @@ fn algorithm(header: &Claims, allowed: &[Algorithm]) -> Result<Algorithm, Refusa
 }
 
 /// Header and claims as they stand there, of whoever wrote them; for people only.
-pub(super) fn unproven(token: &[u8]) -> (Option<Map<String, Value>>, Option<Map<String, Value>>) {
+pub(super) fn unproven(token: &[u8]) -> [Option<Map<String, Value>>; 2] {
     let mut parts = std::str::from_utf8(token).unwrap_or_default().split('.');
     let mut next = || Claims::parse(&decode(parts.next()?).ok()?).ok().map(Claims::into_members);
-    (next(), next())
+    [next(), next()]
 }
 
 /// Whether a header asks for nothing but what the configuration says.

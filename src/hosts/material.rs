@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ring::hmac;
 
+use super::installs::Installs;
 use super::introspection::Introspection;
 use super::jwks::RemoteKeys;
 use super::keys::{Algorithm, KeySet, PublicKey};
@@ -42,12 +43,27 @@ impl KeyMaterial {
 /// The same, ready for JWTs.
 pub(super) enum Keys {
     Secrets(Vec<hmac::Key>),
-    OfTenants(BTreeMap<String, Vec<hmac::Key>>),
+    OfTenants(TenantSecrets),
     Pinned(Vec<Arc<PublicKey>>),
     Set(KeySet),
     Remote(Arc<RemoteKeys>),
     /// No key at all: the platform is asked.
     Asked(Arc<Introspection>),
+}
+
+/// Secrets of tenants: those that are configured, and those that the platform sent.
+pub(super) struct TenantSecrets {
+    pub(super) written: BTreeMap<String, Vec<hmac::Key>>,
+    pub(super) sent: Option<Arc<Installs>>,
+}
+
+impl TenantSecrets {
+    /// Whether one of the tenant's secrets fits; `None` for a tenant that has none.
+    pub(super) fn fits(&self, tenant: &str, fits: impl Fn(&hmac::Key) -> bool) -> Option<bool> {
+        let sent = self.sent.as_ref().and_then(|sent| sent.fits(tenant, &fits));
+        let written = self.written.get(tenant).map(|secrets| secrets.iter().any(fits));
+        sent.max(written)
+    }
 }
 
 impl Keys {

@@ -110,8 +110,8 @@ fn jwt_token(
     wish: &Wish,
     claims: &[u8],
 ) -> Result<Minted, MintError> {
-    let has_name = settings.platform.rules.contains(&Rule::KeyName);
-    let kid = wish.key_id.as_deref().or(has_name.then_some("minted"));
+    let named = settings.platform.rules.contains(&Rule::NamedKey);
+    let kid = wish.key_id.as_deref().or(named.then_some("key-1"));
     let algorithm = settings.algorithms.first().copied().unwrap_or(Algorithm::Hs256);
     if algorithm == Algorithm::Hs256 {
         let secret = secret(settings, wish).ok_or(MintError::Secret)?;

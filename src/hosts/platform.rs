@@ -3,14 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use zeroize::Zeroizing;
-
 pub use super::carrier::{Binding, Carrier, Comes};
 use super::keys::Algorithm;
 use crate::access::Kind;
-use crate::secret::Secret;
+
+mod secret;
 
 /// A path of member names into what a token says.
 pub type Path = &'static [&'static str];
@@ -53,6 +50,8 @@ pub struct Platform {
     pub organization: Option<Field>,
     /// The platform's own word for their rank.
     pub role: Option<Field>,
+    /// The page that is wanted, where the token says so.
+    pub target: Option<Path>,
     /// Display name.
     pub full_name: Option<Field>,
     /// Address.
@@ -307,10 +306,10 @@ pub enum Rule {
     Word(Path, &'static str),
     /// A list.
     List(Path),
-    /// An id, where this text stands at the first path.
-    Beside(Path, &'static str, Path),
-    /// Which key it was signed with, in its header.
-    KeyName,
+    /// Where the first says this word, an id at the second.
+    With(Path, &'static str, Path),
+    /// The name of its key, in its header.
+    NamedKey,
     /// Nothing at all.
     Absent(Path),
     /// One of the configuration's `deployments`.
@@ -394,38 +393,4 @@ impl Platform {
             Life::Stated(_) | Life::Between { .. } | Life::Never => Duration::ZERO,
         }
     }
-
-    /// A secret as the scheme needs it, or what is wrong with it: the keys of ciphers are written in hex or base64url.
-    pub fn fit_secret(&self, secret: &Secret) -> Result<Secret, &'static str> {
-        let (scheme, written) = (self.scheme, secret.expose());
-        match scheme {
-            Scheme::Jwe | Scheme::SealedGcm(GcmForm::Plain) | Scheme::Paseto(Purpose::Local) => {
-                key(written).ok_or("the key is not 32 bytes, as 64 hex digits or 43 letters of base64url")
-            }
-            Scheme::SealedCbc(CbcForm::Ecwid) if written.len() < 16 || !written[..16].is_ascii() => {
-                Err("the secret has fewer than 16 characters")
-            }
-            Scheme::SignedQuery(QueryForm::TelegramMac) if !is_bot_token(written) => {
-                Err("a bot's token is its id, a colon, and more")
-            }
-            Scheme::SignedRequest(RequestForm::Contentful) if written.len() != 64 => {
-                Err("the signing secret has 64 characters")
-            }
-            _ => Ok(secret.clone()),
-        }
-    }
-}
-
-fn key(written: &[u8]) -> Option<Secret> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    if written.len() == 64 && faster_hex::hex_decode(written, &mut *bytes).is_ok() {
-        return Some(Secret::new(bytes.to_vec()));
-    }
-    let decoded = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(written).ok()?);
-    (decoded.len() == 32).then(|| Secret::new(decoded.to_vec()))
-}
-
-fn is_bot_token(written: &[u8]) -> bool {
-    let id = written.split(|byte| *byte == b':').next().unwrap_or_default();
-    !id.is_empty() && id.len() < written.len() && id.iter().all(u8::is_ascii_digit)
 }

@@ -12,11 +12,12 @@ use crate::access::Kind;
 mod calls;
 mod first;
 mod generic;
+mod posted;
 mod script;
 
 /// Every platform that can be configured, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Platform> {
-    [first::ROWS, script::ROWS, calls::ROWS, generic::ROWS].into_iter().flatten()
+    [first::ROWS, posted::ROWS, script::ROWS, calls::ROWS, generic::ROWS].into_iter().flatten()
 }
 
 /// The platform of this word.
@@ -48,6 +49,7 @@ const SECRET_JWT: Platform = Platform {
     kind: KindOf::Always(Kind::Internal),
     organization: None,
     role: None,
+    target: None,
     full_name: None,
     email: None,
     headers: &[],

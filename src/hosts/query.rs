@@ -62,7 +62,7 @@ mod tests {
         for query in ["a=%", "a=%4", "a=%4g", "a=%ff", "%=a", "a=1&a=2", "a=1&%61=2", "a&a="] {
             assert_eq!(pairs(query, false), Err(Refusal::Malformed), "{query}");
         }
-        let many = (0..=MAX_PAIRS).map(|number| format!("{number}&")).collect::<String>();
+        let many = (0..=MAX_PAIRS).map(|number| number.to_string()).collect::<Vec<_>>().join("&");
         assert_eq!(pairs(&many, true), Err(Refusal::Malformed));
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(pairs("&b=%C5%BC+x&a&=&", false), Ok(vec![pair("b", "\u{17c} x"), pair("a", ""), pair("", "")]));

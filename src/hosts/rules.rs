@@ -27,6 +27,8 @@ pub(super) struct Identity {
     pub(super) kind: Kind,
     pub(super) organization: Option<OrganizationId>,
     pub(super) standing: Standing,
+    /// The page that the token says is wanted.
+    pub(super) target: Option<String>,
 }
 
 /// What a token says and under which circumstances.
@@ -159,12 +161,12 @@ impl Checked<'_> {
             Rule::OneOf(path, words) => or(words.contains(&text(path)?), Refusal::WrongClaim),
             Rule::Word(path, word) => or(text(path)?.split(' ').any(|one| one == word), Refusal::WrongClaim),
             Rule::List(path) => or(self.claims.at(path).is_some_and(Value::is_array), Refusal::MissingClaim),
-            Rule::Beside(path, word, id) => {
-                let asks = self.claims.text(path) == Some(word);
-                or(!asks || self.claims.id(id).is_some(), Refusal::MissingClaim)
+            Rule::With(path, word, beside) => {
+                let due = self.claims.text(path) == Some(word);
+                or(!due || self.claims.id(beside).is_some(), Refusal::MissingClaim)
             }
             // Looked at with the signature.
-            Rule::KeyName => Ok(()),
+            Rule::NamedKey => Ok(()),
             Rule::Absent(path) => or(self.claims.at(path).is_none(), Refusal::NamesNobody),
             Rule::Deployment(path) => {
                 let deployment = text(path)?;
@@ -209,6 +211,7 @@ impl Checked<'_> {
                 .transpose()
                 .map_err(|_| Refusal::WrongClaim)?,
             standing: self.standing(),
+            target: platform.target.and_then(|path| self.claims.text(path)).map(str::to_owned),
             tenant,
         })
     }

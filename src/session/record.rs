@@ -11,6 +11,9 @@ use super::{ContextId, Session, SessionId};
 use crate::access::{HostName, Kind, OrganizationId, Origin, Principal, SubjectId, TenantId};
 use crate::clock::Timestamp;
 
+/// What records are sealed for.
+pub(super) const PURPOSE: &str = "vestibule session v1";
+
 /// Pages that may frame one session: the portal, and the page that did if it is another.
 pub(super) const MAX_ANCESTORS: usize = 2;
 
@@ -80,6 +83,11 @@ pub(super) fn context(origin: &Origin, principal: &Principal) -> String {
     let hash = digest::digest(&digest::SHA256, &bytes);
     let character = |byte: &u8| char::from(BASE32[usize::from(byte & 31)]);
     hash.as_ref().iter().take(10).map(character).collect()
+}
+
+/// A `Set-Cookie` value with every attribute that a frame in another site's page needs.
+pub(super) fn cookie(name: &str, value: &str, max_age: u64) -> String {
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned; Max-Age={max_age}")
 }
 
 fn parts(principal: &Principal) -> [&str; 5] {

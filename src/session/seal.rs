@@ -51,9 +51,9 @@ impl Sealer {
         if keys.is_empty() { Err(KeyError::None) } else { Ok(Self { keys, origin: origin.as_str().to_owned() }) }
     }
 
-    pub(super) fn seal(&self, name: &str, nonce: &[u8; NONCE_BYTES], record: &[u8]) -> String {
+    pub(super) fn seal(&self, purpose: &str, name: &str, nonce: &[u8; NONCE_BYTES], record: &[u8]) -> String {
         let Key { id, cipher, .. } = &self.keys[0];
-        let aad = self.additional_data(name);
+        let aad = self.additional_data(purpose, name);
         let payload = Payload { msg: record, aad: &aad };
         let sealed = cipher.encrypt(&Nonce::from(*nonce), payload).expect("a record is far below the cipher's 64 GiB");
         let length = u8::try_from(id.len()).expect("ids of 1 to 32 bytes, checked when the keys were read");
@@ -64,8 +64,8 @@ impl Sealer {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// One key is tried, the one that the cookie names.
-    pub(super) fn open(&self, name: &str, text: &[u8]) -> Option<Opened> {
+    /// One key is tried, the one that the text names.
+    pub(super) fn open(&self, purpose: &str, name: &str, text: &[u8]) -> Option<Opened> {
         if text.len() > MAX_TEXT {
             return None;
         }
@@ -78,7 +78,7 @@ impl Sealer {
         if version != VERSION {
             return None;
         }
-        let aad = self.additional_data(name);
+        let aad = self.additional_data(purpose, name);
         let record = key.cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok()?;
         Some(Opened { record, mark: key.mark })
     }
@@ -93,9 +93,9 @@ impl Sealer {
         self.keys.iter().any(|key| key.mark == mark)
     }
 
-    /// Neither a cookie name nor an origin holds a NUL, so no two pairs read the same.
-    fn additional_data(&self, name: &str) -> Vec<u8> {
-        [b"vestibule session v1\0", name.as_bytes(), b"\0", self.origin.as_bytes()].concat()
+    /// None of the three holds a NUL, so no two of them read the same.
+    fn additional_data(&self, purpose: &str, name: &str) -> Vec<u8> {
+        [purpose, name, &self.origin].join("\0").into_bytes()
     }
 }
 

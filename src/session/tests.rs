@@ -6,18 +6,18 @@ use crate::access::{HostName, Kind, OrganizationId, SubjectId, TenantId};
 const IDLE: Duration = Duration::from_secs(3600);
 const ABSOLUTE: Duration = Duration::from_secs(12 * 3600);
 
-fn key(id: &str, byte: u8) -> (String, Secret) {
+pub(super) fn key(id: &str, byte: u8) -> (String, Secret) {
     (id.into(), Secret::new([byte; 32]))
 }
 
-fn sessions(keys: &[(String, Secret)], origin: &str, clock: &Clock) -> Sessions {
+pub(super) fn sessions(keys: &[(String, Secret)], origin: &str, clock: &Clock) -> Sessions {
     let origin = Origin::parse(origin).expect("an origin");
     let settings =
         SessionSettings { keys: keys.to_vec(), idle: IDLE, absolute: ABSOLUTE, origin, clock: clock.clone() };
     Sessions::new(settings).expect("sound keys")
 }
 
-fn clock() -> Clock {
+pub(super) fn clock() -> Clock {
     Clock::manual(Timestamp::from_secs(1_790_000_000))
 }
 

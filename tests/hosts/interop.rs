@@ -12,6 +12,8 @@ use vestibule::hosts::platforms;
 
 use crate::support::{node, output_of, python_with_packages, root};
 
+mod ours;
+
 /// A few of the packages: without them none of that folder is there.
 const NODE_PACKAGES: [&str; 2] = ["jose", "stripe"];
 

@@ -132,7 +132,7 @@ def telegram_signed(case):
     text = f"{case['params']['bot_id']}:WebAppData\n" + "\n".join(f"{name}={value}" for name, value in pairs)
     signature = base64url(case["key_used"].sign(text.encode()))
     # `hash` is another scheme's, which this one does not cover.
-    return {"token": urlencode([("hash", "0" * 64), *pairs, ("signature", signature)])}
+    return {"token": urlencode([*pairs, ("signature", signature), ("hash", "0" * 64)])}
 
 
 def slack(case):

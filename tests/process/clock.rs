@@ -16,13 +16,17 @@ fn library() -> PathBuf {
 }
 
 /// A gateway whose wall clock is off by what stands in a file, such as `+10y`.
-fn start(upstream: &Upstream, file: &std::path::Path) -> Gateway {
+pub(crate) fn shifted(setup: Setup, file: &std::path::Path) -> Setup {
     let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
-    let setup = Setup::new(upstream).env("LD_PRELOAD", &text(&library())).env("FAKETIME_TIMESTAMP_FILE", &text(file));
-    setup.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").start()
+    let setup = setup.env("LD_PRELOAD", &text(&library())).env("FAKETIME_TIMESTAMP_FILE", &text(file));
+    setup.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
 }
 
-fn set(file: &std::path::Path, offset: &str) {
+fn start(upstream: &Upstream, file: &std::path::Path) -> Gateway {
+    shifted(Setup::new(upstream), file).start()
+}
+
+pub(crate) fn set(file: &std::path::Path, offset: &str) {
     // Replaced, not written: the process must not see half of it.
     let next = file.with_extension("next");
     fs::write(&next, format!("{offset}\n")).and_then(|()| fs::rename(&next, file)).expect("a file");

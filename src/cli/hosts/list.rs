@@ -23,7 +23,7 @@ pub(super) fn run(platform: Option<&str>, format: OutputFormat) -> anyhow::Resul
         None => platforms::all().collect(),
     };
     let text = match (format, platform) {
-        (OutputFormat::Json, _) => all.iter().map(|platform| format!("{}\n", facts(platform))).collect(),
+        (OutputFormat::Json, _) => all.iter().map(|platform| facts(platform).to_string() + "\n").collect(),
         (OutputFormat::Text, None) => table(&all),
         (OutputFormat::Text, Some(_)) => all.iter().map(|platform| whole(platform)).collect::<String>(),
     };
@@ -58,7 +58,10 @@ fn whole(platform: &Platform) -> String {
     line("person", &words::field(platform.user));
     line("counts", &words::life(platform));
     line("serves", words::serves(platform));
-    line("pages", &platform.origins.join(", "));
+    match platform.origins {
+        [] if words::lacks_origins(platform) => line("pages", "none by default: write `origins`"),
+        origins => line("pages", &origins.join(", ")),
+    }
     about.notes.iter().for_each(|note| line("note", note));
     about.unverified.iter().for_each(|mark| line("not verified", mark));
     about.library.iter().for_each(|library| line("its library", library));
@@ -84,7 +87,7 @@ fn facts(platform: &Platform) -> Value {
     json!({
         "platform": platform.name,
         "title": platform.title,
-        "token": platform.carriers.iter().map(|carrier| words::carrier(carrier)).collect::<Vec<_>>(),
+        "token": platform.carriers.iter().map(words::carrier).collect::<Vec<_>>(),
         "scheme": words::scheme(platform),
         "needs": words::needs(platform),
         "for_this_app": words::app(platform),

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::words;
-use crate::access::OriginPattern;
 use crate::config::{Environment, HostSettings, parse};
-use crate::hosts::{CbcForm, GcmForm, KeySource, Platform, Purpose, QueryForm, RequestForm, Scheme, platforms};
+use crate::hosts::{Platform, QueryForm, Scheme, platforms};
 
 /// Set to any value, it makes the test write the page.
 const WRITE: &str = "VESTIBULE_WRITE_HOSTS";
@@ -38,7 +37,6 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("highlevel", "tenants", "agency-id"),
     ("hubspot-v3", "tenants", "62515"),
     ("lti13", "audience", "client-1"),
-    ("lti13", "tenants", "https://lms.example.com|client-1|1"),
     ("miro", "tenants", "3074457345618265000"),
     ("monday", "tenants", "1825529"),
     ("msteams", "audience", "11111111-2222-4333-8444-555555555555"),
@@ -85,6 +83,8 @@ fn host(platform: &Platform) -> String {
             }
             "public_key" => (key, format!("{{ file = \"{}.pem\" }}", platform.name)),
             "tenants" => (key, format!("[{}]", value("acme"))),
+            "login_url" => (key, "\"https://lms.example.com/authorize\"".to_owned()),
+            "origins" => (key, "[\"https://lms.example.com\"]".to_owned()),
             "deployments" => (key, "[\"1\"]".to_owned()),
             "algorithms" => (key, "[\"RS256\"]".to_owned()),
             "kind" => (key, "\"client\"".to_owned()),
@@ -97,7 +97,7 @@ fn host(platform: &Platform) -> String {
     if platform.name.starts_with("generic-") {
         text.push_str("claims.tenant = \"org_id\"\n");
     }
-    if words::lacks_origins(platform) {
+    if words::lacks_origins(platform) && !words::needs(platform).contains(&"origins") {
         text.push_str("origins = [\"https://lms.example.com\"]\n");
     }
     // A host of one's own is no LMS.
@@ -138,8 +138,7 @@ fn section(platform: &Platform) -> String {
     let mut text = format!("\n### {}\n\n**{}.** {}\n", platform.name, platform.title, about.find);
     let mut list = |title: &str, items: &[&str]| {
         if !items.is_empty() {
-            let items: String = items.iter().map(|item| format!("- {item}\n")).collect();
-            let _ = write!(text, "\n{title}{items}");
+            let _ = writeln!(text, "\n{title}- {}", items.join("\n- "));
         }
     };
     let app = format!("For this app: {}.", words::app(platform));

@@ -82,8 +82,13 @@ pub(super) fn needs(platform: &Platform) -> Vec<&'static str> {
     });
     keys.extend(matches!(platform.app, App::Asked(_)).then_some("audience"));
     keys.extend((platform.issuer == Issuer::Asked).then_some("issuer"));
-    keys.extend(platform.rules.iter().any(|rule| matches!(rule, Rule::Deployment(_))).then_some("deployments"));
-    keys.extend((platform.tenant != Field::App).then_some("tenants"));
+    let rules = |wanted: fn(&Rule) -> bool| platform.rules.iter().any(wanted);
+    let deploys = rules(|rule| matches!(rule, Rule::Deployment(_)));
+    keys.extend(deploys.then_some("deployments"));
+    keys.extend((platform.tenant != Field::App && !deploys).then_some("tenants"));
+    if rules(|rule| matches!(rule, Rule::Nonce(_))) {
+        keys.extend(["login_url", "origins"]);
+    }
     keys.extend((platform.kind == KindOf::Asked).then_some("kind"));
     keys
 }
@@ -91,7 +96,7 @@ pub(super) fn needs(platform: &Platform) -> Vec<&'static str> {
 /// What names the workspace or the person.
 pub(super) fn field(field: Field) -> String {
     match field {
-        Field::At(path) => named(path),
+        Field::At(path) | Field::Flag(path, _) => named(path),
         Field::Asked => "configured claim".to_owned(),
         Field::After(path, before) => format!("{} without `{before}`", named(path)),
         Field::LastSegment(path, _) => format!("end of {}", named(path)),
@@ -100,7 +105,6 @@ pub(super) fn field(field: Field) -> String {
             let name = |path: &&[&str]| if path.is_empty() { "the app".to_owned() } else { named(path) };
             paths.iter().map(name).collect::<Vec<_>>().join(" and ")
         }
-        Field::Flag(path, _) => named(path),
         Field::Same(one, other, _) => format!("{} is {}", named(one), named(other)),
         Field::FirstFragment(path) => format!("first of {}", named(path)),
         Field::App => "the app".to_owned(),

@@ -56,10 +56,10 @@ fn presented(
     };
     let mut call = call;
     // The signature is the token, and need not be written twice.
-    if let (Some(name), Some(call)) = (platform.signature_header(), &mut call) {
-        if !call.headers.contains_key(name) {
-            call.headers.insert(name, http::HeaderValue::from_bytes(signature.expose())?);
-        }
+    if let (Some(name), Some(call)) = (platform.signature_header(), &mut call)
+        && !call.headers.contains_key(name)
+    {
+        call.headers.insert(name, http::HeaderValue::from_bytes(signature.expose())?);
     }
     Ok(Presented { manner, call: call.map(Arc::new), nonce, ..Presented::default() })
 }

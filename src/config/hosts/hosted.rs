@@ -1,17 +1,18 @@
 //! Every platform but Assembly: which keys there are follows from the platform's row.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::keys;
+use super::keys::{keys, url};
 use super::{MOST, missing, origins, weak};
 use crate::access::{HostName, Kind, TenantId};
 use crate::config::document::{Node, Value};
 use crate::config::reader::{Reader, Table};
 use crate::config::values::{Fault, duration, fault, suggestion, text, word};
 use crate::hosts::{
-    Algorithm, App, Carrier, ClaimNames, Comes, Field, HostedSettings, Issuer, KindOf, Life, Platform, Rule, Scheme,
-    Tenants,
+    Algorithm, App, Carrier, ClaimNames, Comes, Field, HostedSettings, Installs, Issuer, KeySource, KindOf, Life,
+    Platform, Rule, Scheme, Tenants,
 };
 
 /// The most that two clocks may differ.
@@ -32,6 +33,8 @@ pub(super) fn read(
     };
     let issuer = issuer(platform, table, reader);
     let deployments = deployments(platform, table, reader);
+    let login_url = login_url(platform, table, reader);
+    let installs = installs(platform, table, reader);
     let claims = claims(platform, table, reader);
     let tenants = tenants(platform, claims.as_ref().unwrap_or(&ClaimNames::default()), table, reader);
     let kind = kind(platform, table, reader);
@@ -49,6 +52,8 @@ pub(super) fn read(
         audience,
         issuer: issuer.ok()?,
         deployments: deployments?,
+        login_url: login_url.ok()?,
+        installs,
         tenants: tenants?,
         claims: claims?,
         kind: kind?,
@@ -126,6 +131,28 @@ fn deployments(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'
     Some(listed)
 }
 
+/// Where people sign in, on platforms whose tokens are the answer to a login.
+fn login_url(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Option<String>, ()> {
+    if !platform.rules.iter().any(|rule| matches!(rule, Rule::Nonce(_))) {
+        return Ok(None);
+    }
+    if !table.has("origins") && platform.origins.is_empty() {
+        let help = "write origins = [\"https://lms.example\"], the pages that frame the app and post the answer";
+        let _: Option<()> = missing(table, "origins", help, reader);
+    }
+    let example = "\"https://…\", the authorization endpoint that the platform shows";
+    table.required("login_url", example, reader, url).map(Some).ok_or(())
+}
+
+/// The file with the secrets that a platform sends to its apps while they run.
+fn installs(platform: &Platform, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Arc<Installs>> {
+    if !matches!(platform.keys, KeySource::SecretOfTenant | KeySource::KeyById(_)) {
+        return None;
+    }
+    let name = table.optional("installs", reader, text)?;
+    Some(Arc::new(Installs::at(reader.path(&name))))
+}
+
 /// Which workspaces are served. Never all of them by accident.
 fn tenants(
     platform: &Platform,
@@ -135,8 +162,9 @@ fn tenants(
 ) -> Option<Tenants> {
     let written = table.list("tenants", reader, text);
     if !table.has("tenants") {
-        // The app is the tenant, and is named already.
-        if platform.tenant == Field::App {
+        // The app is the tenant, or the deployments are, and they are named already.
+        let is_named = platform.rules.iter().any(|rule| matches!(rule, Rule::Deployment(_)));
+        if platform.tenant == Field::App || is_named {
             return Some(Tenants::Any);
         }
         let help = if is_alone(platform, claims) {

@@ -76,8 +76,8 @@ fn jwks(address: &str, audience: Option<&str>, table: &mut Table<'_>, reader: &m
     }
 }
 
-/// Keys are fetched over https, or from a simulated platform on this machine.
-fn url(node: &Node) -> Result<String, Fault> {
+/// Keys are fetched over https, and people sent there, or to a simulated platform on this machine.
+pub(super) fn url(node: &Node) -> Result<String, Fault> {
     let written = text(node)?;
     let origin = Origin::of_url(&written).ok();
     let is_safe = |origin: &Origin| origin.scheme() == "https" || origin.is_loopback();
@@ -85,7 +85,7 @@ fn url(node: &Node) -> Result<String, Fault> {
     if origin.is_some_and(|origin| is_safe(&origin)) && is_plain {
         return Ok(written);
     }
-    fault(format!("keys cannot be fetched from `{written}`"), "write \"https://HOST/PATH\"")
+    fault(format!("`{written}` is no address that can be trusted"), "write \"https://HOST/PATH\", without a query")
 }
 
 fn published(
@@ -159,8 +159,13 @@ fn of_tenants(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<KeyMater
     if reader.errors() > before {
         return None;
     }
-    if secrets.is_empty() {
-        return missing(table, "secrets", "write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site", reader);
+    if secrets.is_empty() && !table.has("installs") {
+        return missing(
+            table,
+            "secrets",
+            "write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site, or installs = \"installs.json\"",
+            reader,
+        );
     }
     Some(KeyMaterial::OfTenants(secrets))
 }

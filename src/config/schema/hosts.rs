@@ -102,6 +102,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("hosts.*.algorithms", "strings", "", "generic-jwt, required: HS256 alone, or some of RS256, ES256, EdDSA."),
     key("hosts.*.deployments", "strings", "", "lti13, required: the deployments that are served."),
+    key("hosts.*.login_url", "string", "", "lti13, required: the LMS's authorization endpoint."),
+    key(
+        "hosts.*.installs",
+        "string",
+        "",
+        "atlassian-connect and atlassian-connect-install: the file with the secrets of sites, written by the latter.",
+    ),
     key("hosts.*.kind", "string", "", "generic-…, required: what sort of people the host sends, client or internal."),
     key(
         "hosts.*.claims.tenant",

@@ -52,7 +52,7 @@ fn a_host_that_says_only_its_platform_is_told_everything_that_it_lacks() {
         (
             "atlassian-connect",
             &[
-                "secrets is missing / write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site",
+                "secrets is missing / write secrets.\"CLIENT-KEY\" = { env = \"NAME\" } for each site, or installs",
                 "tenants is missing",
             ],
         ),
@@ -74,7 +74,8 @@ fn a_host_that_says_only_its_platform_is_told_everything_that_it_lacks() {
                 "jwks_url is missing / write jwks_url = \"https://…\", the host's JWK Set; or public_key = ",
                 "issuer is missing / ",
                 "deployments is missing / write deployments = [\"…\"], as the LMS shows them",
-                "tenants is missing / ",
+                "origins is missing / write origins = [\"https://lms.example\"], the pages that frame the app",
+                "login_url is missing / write login_url = \"https://…\", the authorization endpoint that",
             ],
         ),
     ];
@@ -94,6 +95,15 @@ fn every_platform_needs_something_and_says_so() {
         assert!(told.iter().all(|problem| problem.contains(" is missing / write ") || problem.contains("`not_a_key`")));
         assert!(told.len() > 1, "{}: needs nothing", platform.name);
     }
+}
+
+#[test]
+fn the_address_of_an_atlassian_app_may_be_written_and_need_not_be() {
+    let rest = "platform = \"atlassian-connect\"\ntenants = [\"*\"]\nsecrets.key-1 = { env = \"PORTAL_SECRET\" }\n";
+    assert_eq!(hosted(rest).audience, None);
+    let address = "https://app.example.com/jira";
+    assert_eq!(hosted(&format!("{rest}audience = \"{address}\"")).audience.as_deref(), Some(address));
+    assert!(problems(&format!("{rest}audience = 1")).iter().any(|problem| problem.starts_with("audience: ")));
 }
 
 const PORTAL: &str = "platform = \"generic-jwt\"\naudience = \"a\"\nissuer = \"i\"\nkind = \"client\"\ntenants = [\"acme\"]\norigins = [\"https://p.example\"]\n";
@@ -128,7 +138,7 @@ fn what_contradicts_the_platform_is_refused_with_a_remedy() {
         ),
         (
             portal("algorithms = [\"RS256\"]\njwks_url = \"http://h.example/keys\""),
-            "jwks_url: keys cannot be fetched from `http://h.example/keys` / write \"https://HOST/PATH\"",
+            "jwks_url: `http://h.example/keys` is no address that can be trusted / write \"https://HOST/PATH\", without a query",
         ),
         (
             portal(&format!("algorithms = [\"HS256\"]\n{secret}claims.tenant = []")),
@@ -182,7 +192,7 @@ fn what_contradicts_the_platform_is_refused_with_a_remedy() {
 fn secrets_and_public_keys_can_be_several_while_one_is_replaced() {
     let host = hosted(&format!("{SLACK}secret = [{{ env = \"PORTAL_SECRET\" }}, {{ env = \"JIRA_SITE_1_SECRET\" }}]"));
     assert!(matches!(&host.keys, KeyMaterial::Secrets(secrets) if secrets.len() == 2));
-    let two = ED25519.replace("= \"", "= [\"").replace("\"\n", "\", \"").repeat(1);
+    let two = ED25519.replace("= \"", "= [\"").replace("\"\n", "\", \"");
     let host = hosted(&format!(
         "{PORTAL}algorithms = [\"EdDSA\"]\n{two}{}\"]",
         "40055058a4ee38156a06562e52eece92a771bcd8346a8c4615cb7376eddf72ec"

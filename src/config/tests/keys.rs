@@ -47,6 +47,8 @@ const HOSTS: &[(&str, &str)] = &[
     ("public_key", "discord"),
     ("jwks_url", "lms"),
     ("deployments", "lms"),
+    ("installs", "jira"),
+    ("login_url", "lms"),
     ("environment", "telegram"),
 ];
 

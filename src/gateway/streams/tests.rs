@@ -149,7 +149,7 @@ impl Stage {
         let mut before = usize::MAX;
         while before != self.checks() {
             before = self.checks();
-            sleep(GAP * 2).await;
+            sleep(GAP * 10).await;
         }
         before
     }

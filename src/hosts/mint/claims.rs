@@ -109,14 +109,14 @@ impl Making<'_> {
                     self.put(path, hash.unwrap_or_else(|| request_hash::CONTEXT.to_owned()));
                 }
                 Rule::Nonce(path) => self.put(path, random()),
-                Rule::Beside(_, _, id) if !self.has(id) => self.put(id, random()),
-                Rule::Beside(..) | Rule::List(_) | Rule::Deployment(_) | Rule::Absent(_) | Rule::KeyName => {}
+                Rule::With(_, _, beside) if !self.has(beside) => self.put(beside, random()),
+                Rule::List(_) | Rule::Deployment(_) | Rule::Absent(_) | Rule::With(..) | Rule::NamedKey => {}
             }
         }
-        if let Once::By(path) = self.settings.platform.once {
-            if !self.has(path) {
-                self.put(path, random());
-            }
+        if let Once::By(path) = self.settings.platform.once
+            && !self.has(path)
+        {
+            self.put(path, random());
         }
     }
 

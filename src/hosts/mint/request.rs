@@ -26,7 +26,7 @@ pub(super) fn sign(
         _ => Signer::Key(key.and_then(SigningKey::ed25519).ok_or(MintError::Key("Ed25519"))?),
     };
     let signature = sign_call(form, signer, &mut call, now).ok_or(MintError::Call)?;
-    Ok(Minted::Headers(headers(settings, &call.headers, signature)))
+    Ok(Minted::Headers(headers(settings, &call.headers, &signature)))
 }
 
 /// What Discord's proxy says of a person, in the place of a body.
@@ -36,12 +36,12 @@ fn payload(settings: &HostedSettings, wish: &Wish, now: Timestamp) -> Result<Cal
 }
 
 /// The token's own header first, then those that belong to it.
-fn headers(settings: &HostedSettings, signed: &HeaderMap, signature: String) -> Vec<(String, String)> {
+fn headers(settings: &HostedSettings, signed: &HeaderMap, signature: &str) -> Vec<(String, String)> {
     let mut made = Vec::new();
     for carrier in settings.platform.carriers {
         match carrier {
-            Carrier::Signature { name, .. } => made.push(((*name).to_owned(), signature.clone())),
-            Carrier::Header { name, .. } => made.push((name.clone().into_owned(), signature.clone())),
+            Carrier::Signature { name, .. } => made.push(((*name).to_owned(), signature.to_owned())),
+            Carrier::Header { name, .. } => made.push((name.clone().into_owned(), signature.to_owned())),
             _ => {}
         }
     }

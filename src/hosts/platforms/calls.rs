@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::platform::{
-    About, App, Audience, Carrier, Comes, Field, KeySource, KindOf, Life, Path, Platform, QueryForm, RequestForm, Rule,
-    Scheme, Unit,
+    About, App, Audience, Carrier, Comes, Field, KeySource, KindOf, Life, Once, Path, Platform, QueryForm, RequestForm,
+    Rule, Scheme, Unit,
 };
 use super::{ABOUT, MINUTE, SECRET_JWT, SIGNED_JWT, header};
 use crate::access::Kind;
@@ -185,6 +185,7 @@ pub(super) static ROWS: &[Platform] = &[
         keys: KeySource::KeyById("https://connect-install-keys.atlassian.com/"),
         app: App::Asked("base URL of the app"),
         opens_session: false,
+        once: Once::Token,
         rules: &[Rule::RequestHash(&["qsh"])],
         tenant: Field::At(&["iss"]),
         user: Field::Workspace,

@@ -171,9 +171,12 @@ fn telegrams_signature_is_covered_by_the_mac_and_not_by_itself() {
     assert!(read(QueryForm::TelegramMac, &query.replace("&signature=c2ln", "")).is_err());
     assert!(read(QueryForm::TelegramMac, &query.replace("c2ln", "c2lm")).is_err());
     let signed = minted(QueryForm::TelegramSignature, &usual(QueryForm::TelegramSignature));
-    // Telegram sends `hash` along, which only the bot's owner can check: it says nothing here, and is no claim.
-    let claims = read(QueryForm::TelegramSignature, &format!("{signed}&hash=00")).expect("a genuine query");
-    assert!(!claims.has("hash") && !claims.has("signature"));
+    // Telegram sends `hash` along, which only the bot's owner can check: here it has a form, and is no claim.
+    let sent = format!("&hash={}", "0".repeat(64));
+    let with = |hash: &str| read(QueryForm::TelegramSignature, &signed.replace(&sent, hash));
+    let claims = with(&format!("&hash={}", "ab".repeat(32))).expect("a genuine query");
+    assert!(!claims.has("hash") && !claims.has("signature") && with("").is_ok());
+    assert!(with("&hash=00").is_err() && with(&format!("{sent}0")).is_err());
 }
 
 #[test]

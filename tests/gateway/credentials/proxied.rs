@@ -54,6 +54,19 @@ fn a_proxys_token_counts_only_from_pages_of_ours_or_of_the_host() {
 }
 
 #[test]
+fn what_one_host_proved_is_not_another_hosts_proof() {
+    let stage = Stage::new();
+    let token = stage.whop(|_| {});
+    for (origin, host) in
+        [("https://whop.example", "whop"), ("https://twin.example", "whop-twin"), ("https://whop.example", "whop")]
+    {
+        let answer = stage.gateway.ask("POST", "/open", &[&token, &format!("Origin: {origin}")]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(stage.upstream.last().value("x-vestibule-host"), host);
+    }
+}
+
+#[test]
 fn a_websocket_with_a_proxys_token_is_opened_by_pages_of_ours_or_of_the_host() {
     let stage = Stage::new();
     let token = stage.whop(|_| {});

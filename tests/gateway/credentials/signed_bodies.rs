@@ -87,13 +87,13 @@ fn one_address_has_room_for_eight_bodies_and_gets_it_back() {
     let stage = Stage::with(Upstream::start(), |setup| setup.and(KIB));
     let body = vec![b'x'; 2048];
     let headers = stage.hubspot("POST", TARGET, &body, 0);
-    let hold = || -> TcpStream {
+    let begin = || -> TcpStream {
         let bytes = request("POST", TARGET, &stage.gateway.host(), &lines(&headers), &body);
         let mut stream = connect(stage.gateway.address);
         stream.write_all(&bytes[..bytes.len() - 1]).expect("sent");
         stream
     };
-    let held: Vec<TcpStream> = (0..8).map(|_| hold()).collect();
+    let held: Vec<TcpStream> = (0..8).map(|_| begin()).collect();
     let send = || stage.send("POST", TARGET, &headers, &body);
     // Until all of what was sent has been read.
     let deadline = Instant::now() + Duration::from_secs(6);
@@ -114,7 +114,7 @@ fn http_2_on_both_sides_changes_nothing() {
     });
     let stage = Stage::with(Upstream::start(), |setup: Setup| {
         let (url, h2) = (format!("http://{}", app.address), "protocol = \"h2c\"");
-        setup.with("[upstream]\nurl = \"", &format!("[upstream]\n{h2}\nurl = \"{url}\" # ",))
+        setup.with("[upstream]\nurl = \"", &format!("[upstream]\n{h2}\nurl = \"{url}\" # "))
     });
     let body = vec![b'y'; 100_000];
     let headers = stage.hubspot("POST", TARGET, &body, 0);
