@@ -43,6 +43,7 @@ mod request_hash;
 mod rules;
 mod sealed_cbc;
 mod sealed_gcm;
+mod settings;
 mod shared_secret;
 mod signed_head;
 mod signed_payload;
@@ -51,7 +52,7 @@ mod signed_request;
 pub mod vectors;
 mod written;
 
-pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
+pub use hosted::Hosted;
 pub use installs::{Installs, InstallsError};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
 pub use login::{Login, LoginRequest};
@@ -61,6 +62,7 @@ pub use platform::{
     Path, PayloadForm, Platform, Purpose, QueryForm, RequestForm, Rule, Scheme, Unit,
 };
 pub use refusal::Refusal;
+pub use settings::{ClaimNames, HostedSettings, Tenants};
 
 /// A boxed future, so that hosts of different kinds fit in one list.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::Presented;
 use super::claims::Claims;
-use super::hosted::HostedSettings;
 use super::platform::{Audience, Field, Issuer, KindOf, Life, Path, Rule, Unit};
 use super::refusal::Refusal;
 use super::request_hash;
+use super::settings::HostedSettings;
 use crate::access::{Kind, OrganizationId, Standing, SubjectId, TenantId};
 use crate::clock::Timestamp;
 

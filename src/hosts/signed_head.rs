@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::hosted::HostedSettings;
 use super::platform::{Carrier, RequestForm, Scheme};
 use super::refusal::Refusal;
+use super::settings::HostedSettings;
 use super::{Call, rules, signed_request};
 use crate::clock::Timestamp;
 use crate::secret::Secret;

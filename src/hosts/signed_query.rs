@@ -4,10 +4,10 @@
 //! told in general. What is accepted here has one reading, and what is not signed is not among the claims.
 
 use super::claims::Claims;
-use super::hosted::HostedSettings;
 use super::material::Keys;
 use super::platform::QueryForm;
 use super::refusal::Refusal;
+use super::settings::HostedSettings;
 use super::written::hex;
 
 mod shopify;
