@@ -283,7 +283,7 @@ impl HostPlatform for Hosted {
     }
 
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed> {
-        let served = self.settings.tenants.serve(principal.tenant());
+        let served = self.settings.serves(principal.tenant()) && self.keys.are_of(principal.tenant());
         served.then(|| Confirmed { standing: self.standing(principal), at: confirmed_at })
     }
 

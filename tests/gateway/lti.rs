@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use vestibule::clock::Clock;
 
-use crate::process::clock;
+use crate::process::{clock, reload};
 use crate::support::{Answer, Gateway, Rsa, Setup, Upstream, answer_with};
 
 mod refused;
@@ -247,4 +247,15 @@ fn a_second_deployment_is_another_tenant() {
     let answer = stage.answer(&login, &stage.rsa.sign(Some("k1"), &claims));
     stage.gateway.own("GET", "/open", &answer.cookie());
     assert_eq!(stage.upstream.last().value("x-vestibule-tenant"), "https://lms.example|client-1|d2");
+}
+
+#[test]
+fn a_deployment_that_leaves_the_configuration_takes_its_sessions_along() {
+    let stage = Stage::new();
+    let login = stage.login();
+    let cookie = stage.answer(&login, &stage.token(&login.nonce)).cookie();
+    assert_eq!(stage.gateway.own("GET", "/open", &cookie).status, 200);
+    stage.gateway.edit("[\"d1\", \"d2\"]", "[\"d2\"]");
+    assert_eq!(reload(&stage.gateway).status, 200);
+    assert_eq!(stage.gateway.own("GET", "/open", &cookie).code(), "session_expired");
 }
