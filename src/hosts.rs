@@ -112,6 +112,12 @@ pub trait HostPlatform: Send + Sync {
     /// Whether a page of this origin may frame the app at all. Asked before a token is opened; says nothing about it.
     fn allows_origin(&self, origin: &Origin) -> bool;
 
+    /// Whether it is an origin that the configuration or the platform's row names, and not one that fits a pattern, as pages of
+    /// strangers at the same platform may.
+    fn names_origin(&self, _origin: &Origin) -> bool {
+        false
+    }
+
     /// The origins that may frame the app, as `frame-ancestors` sources, for answers that belong to no session.
     fn frame_sources(&self) -> Vec<String>;
 

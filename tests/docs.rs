@@ -50,7 +50,9 @@ beside() {
     local pid status=0
     export VESTIBULE__ADMIN__LISTEN=127.0.0.1:$((10000 + RANDOM % 20000)) VESTIBULE__SERVER__LISTEN=127.0.0.1:0
     export VESTIBULE__SERVER__DRAIN_DELAY=0s VESTIBULE__HOSTS__ASSEMBLY__API_URL=http://127.0.0.1:9
-    vestibule serve -c vestibule.toml >beside.log 2>&1 &
+    # What an earlier one wrote there is not this one's word.
+    : >beside.log
+    vestibule serve -c vestibule.toml >>beside.log 2>&1 &
     pid=$!
     for _ in $(seq 300); do
         grep -q serving beside.log && break

@@ -45,6 +45,6 @@ fn reload_with(gateway: &Gateway, token: &str) -> Answer {
     gateway.admin("POST", "/v1/reload", &[&format!("Authorization: Bearer {token}")], b"")
 }
 
-fn reload(gateway: &Gateway) -> Answer {
+pub(crate) fn reload(gateway: &Gateway) -> Answer {
     reload_with(gateway, ADMIN_TOKEN)
 }

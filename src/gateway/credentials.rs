@@ -176,7 +176,8 @@ impl<'a> Credential<'a> {
     /// What a page sends itself, or a server, no other site's page can send: it would have to ask first (Fetch §4.8), and is
     /// not answered. So who says nothing of where it comes from is no browser. What a host's proxy adds comes along with whatever
     /// any page sends, as a cookie does; there the page may also be one of the host's, because the browser knows the app by
-    /// the proxy's address.
+    /// the proxy's address. A pattern is no such page by itself: other apps of the platform have pages that fit it, so there the
+    /// browser has to say that the page is of the very address that is asked.
     pub(super) fn readers(
         &self,
         method: &Method,
@@ -193,9 +194,13 @@ impl<'a> Credential<'a> {
             return Ok(hosts.collect());
         }
         let page = headers.get(header::ORIGIN).map(|value| Origin::parse(value.to_str().unwrap_or_default()).ok());
+        let is_own = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+        let is_its = |host: &dyn HostPlatform, page: &Origin| {
+            page == public || host.names_origin(page) || (is_own && host.allows_origin(page))
+        };
         let allows = |host: &&Arc<dyn HostPlatform>| match &page {
             None => true,
-            Some(page) => page.as_ref().is_some_and(|page| page == public || host.allows_origin(page)),
+            Some(page) => page.as_ref().is_some_and(|page| is_its(host.as_ref(), page)),
         };
         let readers: Vec<_> = hosts.filter(allows).collect();
         check_page(method, headers, upgrade, |_| !readers.is_empty())?;

@@ -157,7 +157,17 @@ impl Gateway {
     /// for one address.
     async fn whole_body(&self, upload: &mut Upload) -> Result<(Bytes, Held), Rejection> {
         let most = self.limits.signed_body;
-        let mut held = self.upstream.hold(most.saturating_mul(64), most.saturating_mul(8));
+        self.gathered(upload, most, most).await
+    }
+
+    /// A body of at most this length, which takes part of the room for 64 of the other.
+    pub(super) async fn gathered(
+        &self,
+        upload: &mut Upload,
+        most: usize,
+        unit: usize,
+    ) -> Result<(Bytes, Held), Rejection> {
+        let mut held = self.upstream.hold(unit.saturating_mul(64), unit.saturating_mul(8));
         let body = upload.gather(most as u64, |bytes| held.grow(bytes)).await?;
         Ok((body, held))
     }

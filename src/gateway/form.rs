@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use super::Gateway;
 use super::body::{Body, Upload};
 use super::bootstrap::{FRAMES, is_navigation_to};
+use super::forward::Held;
 use super::record::Exchange;
 use super::respond::Rejection;
 use super::route::{self, Destination, Target};
@@ -15,7 +16,7 @@ use crate::access::Origin;
 use crate::hosts::Carrier;
 
 /// The most bytes that such a form may have. Tokens are below 16 KiB; other fields, and percent-encoding, are around them.
-const MAX_FORM: u64 = 64 * 1024;
+const MAX_FORM: usize = 64 * 1024;
 
 /// Names and values, decoded, in their order (the WHATWG URL standard's `application/x-www-form-urlencoded`).
 pub(super) struct Form(Fields);
@@ -60,14 +61,6 @@ impl Form {
         pairs.map(pair).collect::<Option<_>>().map(Self).ok_or_else(unreadable)
     }
 
-    /// What a page posted to ourselves.
-    pub(super) async fn read(headers: &HeaderMap, mut upload: Upload) -> Result<Self, Rejection> {
-        if !is_urlencoded(headers) {
-            return Err(Rejection::MalformedRequest("a body that is no urlencoded form"));
-        }
-        Self::parse(&upload.gather(MAX_FORM, |_| true).await?)
-    }
-
     /// The pairs, if no name is there twice.
     pub(super) fn into_fields(self) -> Result<Fields, Rejection> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
@@ -85,6 +78,20 @@ impl Form {
 }
 
 impl Gateway {
+    /// What a page posted to ourselves, and the room that it takes.
+    pub(super) async fn form(&self, headers: &HeaderMap, mut upload: Upload) -> Result<(Form, Held), Rejection> {
+        if !is_urlencoded(headers) {
+            return Err(Rejection::MalformedRequest("a body that is no urlencoded form"));
+        }
+        self.read_form(&mut upload).await
+    }
+
+    /// Forms and signed bodies share one room, which a small limit for signed bodies does not make smaller for forms.
+    async fn read_form(&self, upload: &mut Upload) -> Result<(Form, Held), Rejection> {
+        let (body, held) = self.gathered(upload, MAX_FORM, self.limits.signed_body.max(MAX_FORM)).await?;
+        Ok((Form::parse(&body)?, held))
+    }
+
     /// Answers a form with a token in it; hands every other body back. Only what looks like such a form is read at all.
     pub(super) async fn posted(
         &self,
@@ -94,8 +101,8 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Posted, Rejection> {
         let Some(page) = self.posting_page(head, target) else { return Ok(Posted::Other(Arrival::Coming(incoming))) };
-        let mut upload = Upload::new(incoming, MAX_FORM, self.limits.body_idle, self.limits.body_min_rate);
-        let form = Form::parse(&upload.gather(MAX_FORM, |_| true).await?)?;
+        let mut upload = Upload::new(incoming, MAX_FORM as u64, self.limits.body_idle, self.limits.body_min_rate);
+        let (form, _held) = self.read_form(&mut upload).await?;
         let mut tokens = self.entrances.in_form(&form);
         if tokens.is_empty() {
             return Ok(Posted::Other(Arrival::Read(upload)));

@@ -44,11 +44,11 @@ impl Gateway {
         exchange.event = "login";
         let host = self.hosts.iter().find(|host| host.name() == name).ok_or(Rejection::NotRouted)?;
         let login = host.login().ok_or(Rejection::NotRouted)?;
-        let fields = match head.method {
-            Method::POST => Form::read(&head.headers, upload).await?,
-            _ => Form::parse(head.uri.query().unwrap_or_default().as_bytes())?,
-        }
-        .into_fields()?;
+        let (form, _held) = match head.method {
+            Method::POST => self.form(&head.headers, upload).await.map(|(form, held)| (form, Some(held)))?,
+            _ => (Form::parse(head.uri.query().unwrap_or_default().as_bytes())?, None),
+        };
+        let fields = form.into_fields()?;
         let request = login.read(&fields).map_err(Rejection::MalformedRequest)?;
         self.landing(request.target).ok_or(Rejection::MalformedRequest("a target_link_uri that is no page of ours"))?;
         let page = opening_page(&head.headers).ok().flatten().filter(|page| host.allows_origin(page));
@@ -71,7 +71,8 @@ impl Gateway {
         if !self.hosts.iter().any(|host| answers_from(host.as_ref(), &poster)) {
             return Err(Rejection::OriginRefused);
         }
-        let fields = Form::read(&head.headers, upload).await?.into_fields()?;
+        let (form, _held) = self.form(&head.headers, upload).await?;
+        let fields = form.into_fields()?;
         let login = self.login_of(&fields, &head.headers)?;
         let host = self.hosts.iter().find(|host| *host.name() == login.host);
         let host = host.filter(|host| answers_from(host.as_ref(), &poster)).ok_or(Rejection::OriginRefused)?;

@@ -17,7 +17,7 @@ use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
 use super::{jwe, jwt, paseto, sealed_cbc, sealed_gcm, shared_secret};
 use super::{signed_payload, signed_query, signed_request};
-use crate::access::{HostName, Origin, PreviewRule, Principal, Standing, TenantId};
+use crate::access::{HostName, Origin, OriginPattern, PreviewRule, Principal, Standing, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
@@ -262,6 +262,10 @@ impl HostPlatform for Hosted {
         self.settings.origins.iter().any(|pattern| pattern.matches(origin))
     }
 
+    fn names_origin(&self, origin: &Origin) -> bool {
+        self.settings.origins.iter().any(|pattern| matches!(pattern, OriginPattern::Exact(exact) if exact == origin))
+    }
+
     fn frame_sources(&self) -> Vec<String> {
         self.settings.origins.iter().map(ToString::to_string).collect()
     }
@@ -279,7 +283,7 @@ impl HostPlatform for Hosted {
     }
 
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed> {
-        let served = self.settings.tenants.serve(principal.tenant());
+        let served = self.settings.serves(principal.tenant()) && self.keys.are_of(principal.tenant());
         served.then(|| Confirmed { standing: self.standing(principal), at: confirmed_at })
     }
 

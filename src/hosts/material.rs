@@ -10,6 +10,7 @@ use super::introspection::Introspection;
 use super::jwks::RemoteKeys;
 use super::keys::{Algorithm, KeySet, PublicKey};
 use super::refusal::Refusal;
+use crate::access::TenantId;
 use crate::secret::Secret;
 
 /// What the configuration gives.
@@ -67,6 +68,14 @@ impl TenantSecrets {
 }
 
 impl Keys {
+    /// Whether they are this tenant's too. Where each has its own, one that has none is no tenant, or no more.
+    pub(super) fn are_of(&self, tenant: &TenantId) -> bool {
+        match self {
+            Self::OfTenants(tenants) => tenants.fits(tenant.as_str(), |_| true).is_some(),
+            _ => true,
+        }
+    }
+
     /// Whether a key for this algorithm, of this name where keys have names, made the signature. `issuer`: one that keys may not
     /// serve.
     pub(super) async fn verify(

@@ -40,6 +40,19 @@ pub(super) struct Checked<'a> {
     pub(super) now: Timestamp,
 }
 
+impl HostedSettings {
+    /// Whether people of this workspace are served, as far as the configuration says, which may be another one than that under
+    /// which they were let in. The app and its deployments can be workspaces too, without a list of them.
+    pub(super) fn serves(&self, tenant: &TenantId) -> bool {
+        let app = self.audience.as_deref().unwrap_or_default();
+        let issuer = self.issuer.as_deref().unwrap_or_default();
+        let is_app = self.platform.tenant != Field::App || app == tenant.as_str();
+        let is_known = |deployment: &String| [issuer, app, deployment].join("|") == tenant.as_str();
+        let is_deployed = self.deployments.is_empty() || self.deployments.iter().any(is_known);
+        self.tenants.serve(tenant) && is_app && is_deployed
+    }
+}
+
 impl Checked<'_> {
     /// Who it is, if the token is for this app, of this platform, alive, and says all that it must.
     pub(super) fn identity(&self, presented: &Presented) -> Result<Identity, Refusal> {

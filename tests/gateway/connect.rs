@@ -145,6 +145,11 @@ fn a_site_that_installs_the_app_is_served_until_it_uninstalls_it() {
     let gone = stage.call(&stage.rsa.sign(Some("k1"), &claims), &body("site-1", "uninstalled", ""));
     assert_eq!((gone.status, stage.kept()), (200, json!({})));
     assert_eq!(stage.open("site-1", "shared-secret-2").code(), "token_invalid");
+    assert_eq!(
+        stage.gateway.own("GET", "/open/x", &opened.cookie()).code(),
+        "session_expired",
+        "its people are gone too"
+    );
     let log = stage.gateway.output();
     assert!(!log.contains("shared-secret") && log.contains("\"event\":\"host_install\""), "{log}");
 }

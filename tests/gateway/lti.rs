@@ -1,12 +1,15 @@
 //! LTI 1.3 launches, with a simulated LMS: login, answer, page; and everything that must not become a session.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vestibule::clock::Clock;
 
-use crate::process::clock;
-use crate::support::{Answer, Gateway, Rsa, Setup, Upstream, answer_with};
+use crate::process::{clock, reload};
+use crate::support::{Answer, Gateway, Rsa, Setup, Upstream, answer_with, connect, request};
 
 mod refused;
 
@@ -247,4 +250,39 @@ fn a_second_deployment_is_another_tenant() {
     let answer = stage.answer(&login, &stage.rsa.sign(Some("k1"), &claims));
     stage.gateway.own("GET", "/open", &answer.cookie());
     assert_eq!(stage.upstream.last().value("x-vestibule-tenant"), "https://lms.example|client-1|d2");
+}
+
+#[test]
+fn a_deployment_that_leaves_the_configuration_takes_its_sessions_along() {
+    let stage = Stage::new();
+    let login = stage.login();
+    let cookie = stage.answer(&login, &stage.token(&login.nonce)).cookie();
+    assert_eq!(stage.gateway.own("GET", "/open", &cookie).status, 200);
+    stage.gateway.edit("[\"d1\", \"d2\"]", "[\"d2\"]");
+    assert_eq!(reload(&stage.gateway).status, 200);
+    assert_eq!(stage.gateway.own("GET", "/open", &cookie).code(), "session_expired");
+}
+
+#[test]
+fn one_address_has_room_for_a_few_forms_and_gets_it_back() {
+    let stage = Stage::with(|setup| setup.and("\n[limits]\nsigned_body = \"1KiB\"\n"));
+    let body = format!("{}&x={}", form(&stage.initiation()), "x".repeat(60_000));
+    let lines = ["Content-Type: application/x-www-form-urlencoded"];
+    let begin = || -> TcpStream {
+        let bytes = request("POST", "/.vestibule/login/lms", &stage.gateway.host(), &lines, body.as_bytes());
+        let mut stream = connect(stage.gateway.address);
+        stream.write_all(&bytes[..bytes.len() - 1]).expect("sent");
+        stream
+    };
+    let held: Vec<TcpStream> = (0..9).map(|_| begin()).collect();
+    let send = || stage.gateway.send("POST", "/.vestibule/login/lms", &lines, body.as_bytes());
+    // Until all of what was sent has been read.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while send().status == 303 && Instant::now() < deadline {}
+    let answer = send();
+    assert_eq!((answer.status, answer.code()), (503, "overloaded"));
+    drop(held);
+    while send().status != 303 {
+        assert!(Instant::now() < deadline, "what was held is not given back");
+    }
 }

@@ -110,6 +110,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`public_key` is the application's, under General Information; turn on proxy authentication there.",
             notes: &[
                 "The payload is not bound to method, address or body: it is a bearer token until its `expires_at`.",
+                "For WebSockets write the Activity's own page in `origins`, `https://APPLICATION-ID.discordsays.com`: other Activities fit the pattern too.",
             ],
             unverified: &[
                 "Members of the payload beyond `created_at` and `expires_at` are not documented: `application_id` and `user_id` are taken to be there.",
@@ -216,6 +217,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` is the app's id.",
             notes: &[
                 "One key of Whop serves all apps, so `audience` is the check. Company and experience stand in the address, unsigned: the tenant is the app.",
+                "For WebSockets write the app's own page in `origins`: pages of other apps fit the pattern too.",
             ],
             unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
             library: Some("`@whop/sdk` and `whop_sdk` accept a token without `exp`."),

@@ -34,7 +34,9 @@ fn a_proxys_token_counts_only_from_pages_of_ours_or_of_the_host() {
         ("GET", vec![], ""),
         ("POST", vec![], "cross_site_refused"),
         ("POST", vec![own.as_str()], ""),
-        ("POST", vec!["Origin: https://mine.apps.whop.example"], ""),
+        ("POST", vec!["Origin: https://whop.example"], ""),
+        // Another app of the platform has a page that fits the pattern as well as the app's own does.
+        ("POST", vec!["Origin: https://other.apps.whop.example"], "cross_site_refused"),
         ("POST", vec!["Origin: https://mine.apps.whop.example", "Sec-Fetch-Site: same-origin"], ""),
         ("POST", vec!["Origin: https://other.apps.whop.example", "Sec-Fetch-Site: same-site"], "cross_site_refused"),
         ("POST", vec!["Origin: https://evil.example"], "cross_site_refused"),
@@ -87,9 +89,14 @@ fn a_websocket_with_a_proxys_token_is_opened_by_pages_of_ours_or_of_the_host() {
         }
     };
     // Whoever gets past the rule gets the app's plain answer, which is no handshake.
-    assert_eq!(open(Some("https://mine.apps.whop.example")), "");
+    assert_eq!(open(Some("https://whop.example")), "");
     assert_eq!(open(Some(&format!("http://{}", stage.gateway.host()))), "");
     assert_eq!(open(Some("https://evil.example")), "origin_refused");
+    assert_eq!(
+        open(Some("https://other.apps.whop.example")),
+        "origin_refused",
+        "a page of another app of the platform"
+    );
     assert_eq!(open(None), "origin_refused");
 }
 
