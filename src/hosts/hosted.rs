@@ -1,28 +1,29 @@
 //! A host of any platform whose tokens say all that there is to know: one row of [`super::platforms`] and its settings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::claims::Claims;
-use super::installs::Installs;
 use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
-use super::keys::Algorithm;
 use super::login::Login;
 use super::material::{KeyMaterial, Keys, TenantSecrets, macs};
-use super::platform::{App, Binding, Carrier, Life, Once, Platform, QueryForm, Rule, Scheme};
+use super::platform::{Binding, Carrier, Life, Once, Platform, QueryForm, Rule, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
 use super::{jwe, jwt, paseto, sealed_cbc, sealed_gcm, shared_secret};
 use super::{signed_payload, signed_query, signed_request};
-use crate::access::{HostName, Kind, Origin, OriginPattern, PreviewRule, Principal, Standing, TenantId};
+use crate::access::{HostName, Origin, PreviewRule, Principal, Standing, TenantId};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
+
+mod settings;
+
+pub use settings::{ClaimNames, HostedSettings, Tenants};
 
 /// Tokens that were spent, or seen, and are remembered as such; the one that was not presented for longest goes first. There is
 /// no time after which they are forgotten: some never end, and others as late as the platform likes.
@@ -30,71 +31,6 @@ const MAX_SEEN: u64 = 200_000;
 
 /// People whose facts are remembered.
 const MAX_KNOWN: u64 = 100_000;
-
-/// One `[hosts.NAME]` of any platform but Assembly.
-#[derive(Clone, Debug)]
-pub struct HostedSettings {
-    /// Name of the host in the configuration.
-    pub name: HostName,
-    /// The row.
-    pub platform: &'static Platform,
-    /// What tokens are proven with.
-    pub keys: KeyMaterial,
-    /// Algorithms of a JWT; those of the row, or the configuration's.
-    pub algorithms: Vec<Algorithm>,
-    /// The app's id at the platform.
-    pub audience: Option<String>,
-    /// Who makes the tokens, where the row asks for it.
-    pub issuer: Option<String>,
-    /// LTI deployments.
-    pub deployments: Vec<String>,
-    /// The platform's authorization endpoint, where its tokens are the answer to a login.
-    pub login_url: Option<String>,
-    /// Secrets that the platform sends while we run: this host learns them, or signs in with them.
-    pub installs: Option<Arc<Installs>>,
-    /// Workspaces that are served.
-    pub tenants: Tenants,
-    /// Names of claims, where the row asks for them.
-    pub claims: ClaimNames,
-    /// What sort of people, where the row asks for it.
-    pub kind: Kind,
-    /// Where tokens stand.
-    pub carriers: Vec<Carrier>,
-    /// Pages that may frame the app.
-    pub origins: Vec<OriginPattern>,
-    /// Allowed difference of clocks.
-    pub leeway: Duration,
-    /// Age of tokens that state no end.
-    pub max_token_age: Duration,
-    /// Whether a token that names nobody counts, as a program.
-    pub nameless: bool,
-}
-
-/// Workspaces that are served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tenants {
-    /// Every one that the platform vouches for.
-    Any,
-    /// These.
-    Listed(Vec<TenantId>),
-}
-
-/// Which claims mean what in tokens of a host without a row of its own: names, from the outside inwards.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClaimNames {
-    /// The workspace; none where the configuration names the only one.
-    pub tenant: Option<Vec<String>>,
-    /// The person.
-    pub user: Option<Vec<String>>,
-    /// The customer company.
-    pub organization: Option<Vec<String>>,
-    /// Their rank there.
-    pub role: Option<Vec<String>>,
-    /// Display name.
-    pub name: Option<Vec<String>>,
-    /// Address.
-    pub email: Option<Vec<String>>,
-}
 
 /// One app at one platform.
 pub struct Hosted {
@@ -129,64 +65,6 @@ pub(super) struct Opened {
 impl From<Claims> for Opened {
     fn from(claims: Claims) -> Self {
         Self { claims, signed_at: None, mark: None }
-    }
-}
-
-impl Tenants {
-    /// Whether this one is.
-    pub fn serve(&self, tenant: &TenantId) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Listed(listed) => listed.contains(tenant),
-        }
-    }
-
-    /// Those that are named.
-    pub fn listed(&self) -> &[TenantId] {
-        match self {
-            Self::Any => &[],
-            Self::Listed(listed) => listed,
-        }
-    }
-
-    pub(super) fn only(&self) -> Option<&TenantId> {
-        let listed = self.listed();
-        listed.first().filter(|_| listed.len() == 1)
-    }
-}
-
-impl HostedSettings {
-    /// Of a row, with nothing configured but keys: for trying out tokens. Serves every workspace that tokens name.
-    pub fn of(name: HostName, platform: &'static Platform, keys: KeyMaterial) -> Self {
-        let (algorithms, max_token_age) = (platform.algorithms().to_vec(), platform.age());
-        let audience = if platform.app == App::InSecret { keys.before_colon() } else { None };
-        Self {
-            name,
-            platform,
-            keys,
-            algorithms,
-            audience,
-            issuer: None,
-            deployments: Vec::new(),
-            login_url: None,
-            installs: None,
-            tenants: Tenants::Any,
-            claims: ClaimNames::default(),
-            kind: Kind::Client,
-            carriers: platform.carriers.to_vec(),
-            origins: Vec::new(),
-            leeway: platform.leeway,
-            max_token_age,
-            nameless: false,
-        }
-    }
-
-    /// Secrets that open or sign, where there are such.
-    pub(super) fn secrets(&self) -> &[Secret] {
-        match &self.keys {
-            KeyMaterial::Secrets(secrets) => secrets,
-            _ => &[],
-        }
     }
 }
 
@@ -311,7 +189,8 @@ impl Hosted {
     /// Says to the operator what the caller is not told.
     fn refused(&self, refusal: Refusal) -> HostError {
         let reason = refusal.to_string();
-        let message = if refusal == Refusal::Unavailable { "a token cannot be judged now" } else { "a token was refused" };
+        let message =
+            if refusal == Refusal::Unavailable { "a token cannot be judged now" } else { "a token was refused" };
         tracing::info!(event = "host_token", host = %self.settings.name, reason, "{message}");
         refusal.into()
     }

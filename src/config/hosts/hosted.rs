@@ -168,7 +168,9 @@ fn tenants(
             return Some(Tenants::Any);
         }
         let help = match (is_alone(platform, claims), platform.tenant) {
-            (true, Field::Asked) => "write tenants = [\"…\"]: the workspaces, and claims.tenant = \"…\", the claim that names them; or a name for the only one",
+            (true, Field::Asked) => {
+                "write tenants = [\"…\"]: the workspaces, and claims.tenant = \"…\", the claim that names them; or a name for the only one"
+            }
             (true, _) => "write tenants = [\"…\"]: a name for the one workspace, because tokens do not name it",
             (false, _) => "write tenants = [\"…\"], or [\"*\"] for every workspace that the platform vouches for",
         };
