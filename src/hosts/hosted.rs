@@ -11,7 +11,7 @@ use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
 use super::login::Login;
 use super::material::{KeyMaterial, Keys, TenantSecrets, macs};
-use super::platform::{Binding, Carrier, Life, Once, Platform, QueryForm, Rule, Scheme};
+use super::platform::{Binding, Carrier, Life, Once, Platform, QueryForm, Scheme};
 use super::refusal::Refusal;
 use super::rules::{Checked, Identity};
 use super::{Call, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, count, sha256};
@@ -114,7 +114,7 @@ impl Hosted {
         let (bytes, secrets) = (token.expose(), self.settings.secrets());
         let opened = match self.settings.platform.scheme {
             Scheme::Jwt(_) => {
-                let claims = jwt::open(bytes, &self.settings.algorithms, self.names_key(), &self.keys).await?;
+                let claims = jwt::open(bytes, &self.settings, &self.keys).await?;
                 Opened { claims, signed_at: None, mark: Some(jwt::mark(bytes)) }
             }
             Scheme::Jwe => jwe::open(bytes, secrets)?.into(),
@@ -140,10 +140,6 @@ impl Hosted {
             },
         };
         Ok(opened)
-    }
-
-    fn names_key(&self) -> bool {
-        self.settings.platform.rules.contains(&Rule::NamedKey)
     }
 
     fn first_seen(&self, mark: [u8; 32], now: Timestamp) -> Result<Timestamp, Refusal> {

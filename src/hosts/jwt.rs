@@ -9,8 +9,10 @@ use ring::hmac;
 use serde_json::{Map, Value};
 
 use super::claims::Claims;
+use super::hosted::HostedSettings;
 use super::keys::Algorithm;
 use super::material::Keys;
+use super::platform::{Issuer, Rule};
 use super::refusal::Refusal;
 use super::sha256;
 
@@ -30,12 +32,12 @@ struct Parts {
     signature: Vec<u8>,
 }
 
-/// The claims of a token that one of the keys signed. `named`: it has to say which, also where there is only one.
-pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], named: bool, keys: &Keys) -> Result<Claims, Refusal> {
+/// The claims of a token that one of the keys signed. Some platforms have to say which, also where there is only one.
+pub(super) async fn open(token: &[u8], settings: &HostedSettings, keys: &Keys) -> Result<Claims, Refusal> {
     let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
-    let (signed, parts) = read(text, algorithms)?;
+    let (signed, parts) = read(text, &settings.algorithms)?;
     let Parts { algorithm, kid, claims, signature } = parts;
-    if named && kid.is_none() {
+    if kid.is_none() && settings.platform.rules.contains(&Rule::NamedKey) {
         return Err(Refusal::UnknownKey);
     }
     let genuine = match (algorithm, keys) {
@@ -46,7 +48,11 @@ pub(super) async fn open(token: &[u8], algorithms: &[Algorithm], named: bool, ke
             tenants.fits(issuer, |secret| mac_fits(secret, signed, &signature)).ok_or(Refusal::WrongIssuer)?
         }
         (Algorithm::Hs256, _) => return Err(Refusal::AlgorithmNotAllowed),
-        (_, keys) => keys.verify(kid.as_deref(), algorithm, signed.as_bytes(), &signature).await?,
+        (_, keys) => {
+            // One set of keys for many issuers, and not each of the keys is for all of them.
+            let issuer = matches!(settings.platform.issuer, Issuer::Of(..)).then(|| claims.text(&["iss"])).flatten();
+            keys.verify(kid.as_deref(), algorithm, issuer, signed.as_bytes(), &signature).await?
+        }
     };
     if genuine { Ok(claims) } else { Err(Refusal::BadSignature) }
 }

@@ -98,7 +98,11 @@ pub enum KeyError {
 
 /// A public key of one of the three kinds.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey(Kind);
+pub struct PublicKey {
+    kind: Kind,
+    /// For whom alone it signs.
+    issuer: Option<String>,
+}
 
 #[derive(Clone, PartialEq, Eq)]
 enum Kind {
@@ -113,6 +117,10 @@ enum Kind {
 }
 
 impl PublicKey {
+    const fn of(kind: Kind) -> Self {
+        Self { kind, issuer: None }
+    }
+
     /// From what an operator writes: PEM, or an Ed25519 key as 64 hex digits or in base64 with its padding.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text = text.trim_ascii();
@@ -120,7 +128,7 @@ impl PublicKey {
             64 => Self::ed25519_from_hex(text),
             44 => {
                 let bytes = STANDARD.decode(text).map_err(|_| KeyError::Damaged)?;
-                bytes.try_into().map(|key| Self(Kind::Ed25519(key))).map_err(|_| KeyError::Damaged)
+                bytes.try_into().map(|key| Self::of(Kind::Ed25519(key))).map_err(|_| KeyError::Damaged)
             }
             _ => Self::from_pem(text),
         }
@@ -167,7 +175,7 @@ impl PublicKey {
         if text("kty") == Some("oct") || PRIVATE_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
             return Err(KeyError::Private);
         }
-        match (text("kty"), text("crv")) {
+        let key = match (text("kty"), text("crv")) {
             (Some("RSA"), _) => Self::rsa(&bytes("n")?, &bytes("e")?),
             (Some("EC"), Some("P-256")) => {
                 let (x, y) = (bytes("x")?, bytes("y")?);
@@ -179,7 +187,8 @@ impl PublicKey {
             }
             (Some("OKP"), Some("Ed25519")) => Self::ed25519(&bytes("x")?),
             _ => Err(KeyError::Kind),
-        }
+        };
+        Ok(Self { issuer: text("issuer").map(str::to_owned), ..key? })
     }
 
     /// An Ed25519 key as 64 hex digits.
@@ -188,7 +197,7 @@ impl PublicKey {
         if text.len() != 64 || faster_hex::hex_decode(text.as_bytes(), &mut key).is_err() {
             return Err(KeyError::Hex);
         }
-        Ok(Self(Kind::Ed25519(key)))
+        Ok(Self::of(Kind::Ed25519(key)))
     }
 
     fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
@@ -203,22 +212,22 @@ impl PublicKey {
         if !RSA_BITS.contains(&bits(modulus)) {
             return Err(KeyError::RsaSize);
         }
-        Ok(Self(Kind::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() }))
+        Ok(Self::of(Kind::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() }))
     }
 
     /// Whether the point is on the curve, ring looks at with each verification; one that is not verifies nothing.
     fn p256(point: &[u8]) -> Result<Self, KeyError> {
         let point: [u8; 65] = point.try_into().map_err(|_| KeyError::Damaged)?;
-        if point[0] == UNCOMPRESSED { Ok(Self(Kind::P256(point))) } else { Err(KeyError::Damaged) }
+        if point[0] == UNCOMPRESSED { Ok(Self::of(Kind::P256(point))) } else { Err(KeyError::Damaged) }
     }
 
     fn ed25519(key: &[u8]) -> Result<Self, KeyError> {
-        key.try_into().map(|key| Self(Kind::Ed25519(key))).map_err(|_| KeyError::Damaged)
+        key.try_into().map(|key| Self::of(Kind::Ed25519(key))).map_err(|_| KeyError::Damaged)
     }
 
     /// The one algorithm that this key verifies with.
     const fn algorithm(&self) -> Algorithm {
-        match self.0 {
+        match self.kind {
             Kind::Rsa { .. } => Algorithm::Rs256,
             Kind::P256(_) => Algorithm::Es256,
             Kind::Ed25519(_) => Algorithm::EdDsa,
@@ -230,10 +239,20 @@ impl PublicKey {
         self.algorithm() == algorithm
     }
 
+    /// Whether it signs for this issuer. Microsoft's sets say of each key for whom it is, in `issuer`, where `{tenantid}` is any: a
+    /// key for private accounts must not make tokens of a company (learn.microsoft.com, "Validate the signing key issuer").
+    pub fn serves(&self, issuer: &str) -> bool {
+        let Some(own) = &self.issuer else { return true };
+        match own.split_once("{tenantid}") {
+            Some((before, after)) => issuer.strip_prefix(before).is_some_and(|rest| rest.ends_with(after)),
+            None => own == issuer,
+        }
+    }
+
     /// Whether the owner of this key signed the message. Signatures are as JWS has them (RFC 7518 §3, RFC 8037 §3.1): ECDSA as
     /// r‖s of 64 bytes, of which ring refuses zeros. No allocation.
     pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        let verified = match &self.0 {
+        let verified = match &self.kind {
             _ if !self.fits(algorithm) => return false,
             Kind::Rsa { modulus, exponent } => RsaPublicKeyComponents { n: &modulus[..], e: &exponent[..] }.verify(
                 &RSA_PKCS1_2048_8192_SHA256,
@@ -250,7 +269,7 @@ impl PublicKey {
 /// Enough to tell two keys apart; all of a key helps nobody who reads a log.
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = match &self.0 {
+        let bytes = match &self.kind {
             Kind::Rsa { modulus, .. } => &modulus[..],
             Kind::P256(point) => &point[1..],
             Kind::Ed25519(key) => &key[..],

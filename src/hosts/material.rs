@@ -67,15 +67,19 @@ impl TenantSecrets {
 }
 
 impl Keys {
-    /// Whether a key for this algorithm, of this name where keys have names, made the signature.
+    /// Whether a key for this algorithm, of this name where keys have names, made the signature. `issuer`: one that keys may not
+    /// serve.
     pub(super) async fn verify(
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
+        issuer: Option<&str>,
         message: &[u8],
         signature: &[u8],
     ) -> Result<bool, Refusal> {
-        let genuine = |key: &PublicKey| key.verify(algorithm, message, signature);
+        let genuine = |key: &PublicKey| {
+            issuer.is_none_or(|issuer| key.serves(issuer)) && key.verify(algorithm, message, signature)
+        };
         match self {
             Self::Secrets(_) | Self::OfTenants(_) | Self::Asked(_) => Err(Refusal::AlgorithmNotAllowed),
             Self::Pinned(keys) => Ok(keys.iter().any(|key| genuine(key))),

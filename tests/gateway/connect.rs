@@ -2,12 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
+use vestibule::clock::Clock;
 
 use crate::support::{Answer, Gateway, Rsa, Setup, Upstream, answer_with};
 
@@ -89,7 +89,7 @@ fn body(site: &str, event: &str, secret: &str) -> Vec<u8> {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+    Clock::system().now().as_secs()
 }
 
 /// Of a request without parameters besides the token.
@@ -162,7 +162,7 @@ fn a_call_that_is_not_atlassians_installs_nothing() {
     let signed = |site: &str| stage.rsa.sign(Some("k1"), &stage.claims(site));
     let twice = [&b"{\"clientKey\":\"site-1\","[..], &own[1..]].concat();
     let cases: Vec<(&str, String, &[u8])> = vec![
-        ("HS256 with the public key", stage.rsa.confused(&good), &own),
+        ("HS256 with the public key", Rsa::confused(&good), &own),
         ("HS256 with a secret of one's own", hs256("forged-secret", &good), &own),
         ("another audience", with("aud", json!(["https://other.example"])), &own),
         ("another address", with("qsh", json!(qsh("POST", "/uninstalled"))), &own),

@@ -1,9 +1,9 @@
 //! LTI 1.3 launches, with a simulated LMS: login, answer, page; and everything that must not become a session.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use vestibule::clock::Clock;
 
 use crate::process::clock;
 use crate::support::{Answer, Gateway, Rsa, Setup, Upstream, answer_with};
@@ -91,7 +91,7 @@ impl Stage {
 
     /// What the LMS signs for a launch that was asked for with this nonce.
     fn claims(&self, nonce: &str) -> Value {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let now = Clock::system().now().as_secs();
         json!({
             "iss": LMS, "aud": "client-1", "sub": "person-1", "iat": now, "exp": now + 3600, "nonce": nonce,
             "name": "Ann", "email": "ann@example.edu",

@@ -4,8 +4,8 @@
 use vestibule::hosts::vectors::{Expect, Vector};
 
 /// So that no line is lost in silence.
-const LINES: usize = 687;
-const ACCEPTED: usize = 151;
+const LINES: usize = 691;
+const ACCEPTED: usize = 153;
 
 #[tokio::test]
 async fn every_line_of_our_own_is_decided_as_it_says() {

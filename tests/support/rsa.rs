@@ -41,7 +41,7 @@ impl Rsa {
     }
 
     /// HS256 with the public key as the secret, as libraries accept it that let the token choose.
-    pub(crate) fn confused(&self, claims: &Value) -> String {
+    pub(crate) fn confused(claims: &Value) -> String {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&json!({"typ": "JWT", "alg": "HS256", "kid": "k1"})), part(claims));
         let key = hmac::Key::new(hmac::HMAC_SHA256, PUBLIC.as_bytes());

@@ -335,3 +335,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_serves_the_issuer_that_its_set_names() {
+    let key = |issuer: Value| {
+        let x = URL_SAFE_NO_PAD.encode([7; 32]);
+        let jwk = serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "issuer": issuer });
+        PublicKey::from_jwk(jwk.as_object().expect("an object")).expect("a key")
+    };
+    let any = key("https://login.example/{tenantid}/v2.0".into());
+    assert!(any.serves("https://login.example/a/v2.0") && any.serves("https://login.example/b/v2.0"));
+    assert!(!any.serves("https://other.example/a/v2.0") && !any.serves("https://login.example/a/v1.0"));
+    let one = key("https://login.example/a/v2.0".into());
+    assert!(one.serves("https://login.example/a/v2.0") && !one.serves("https://login.example/b/v2.0"));
+    assert!(key(Value::Null).serves("https://anybody.example"));
+}

@@ -42,7 +42,7 @@ fn each_host_reads_its_own_field() {
     let answer = stage.posted(PROGRAM, "/open", &format!("assertion={program}"));
     assert_eq!(stage.lands(&answer, PROGRAM)[1..3], ["program", "acme"]);
     assert_eq!(refused(&stage.posted(PROGRAM, "/open", &format!("token={program}"))), (403, "origin_refused"));
-    let percent: String = program.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let percent = program.bytes().fold(String::new(), |all, byte| format!("{all}%{byte:02X}"));
     assert_eq!(stage.posted(PROGRAM, "/open", &format!("%61ssertion={percent}")).status, 303, "however it is spelled");
     // The hash of a posted token is that of the POST.
     let atlassian = "https://acme.atlassian.net";

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{CLAIM, LMS, Login, Stage, answered, clock, form};
-use crate::support::{Answer, Setup};
+use crate::support::{Answer, Rsa, Setup};
 
 /// Addresses that look like a page of ours and are none, or that no launch may end at.
 fn elsewhere(stage: &Stage) -> Vec<String> {
@@ -231,7 +231,7 @@ fn tokens_that_are_not_of_this_launch_are_refused() {
     let mut broken = signature.to_owned();
     broken.replace_range(..1, if broken.starts_with('A') { "B" } else { "A" });
     for (what, token) in [
-        ("HS256 with the public key", stage.rsa.confused(&good)),
+        ("HS256 with the public key", Rsa::confused(&good)),
         ("no name of a key", stage.rsa.sign(None, &good)),
         ("another name", stage.rsa.sign(Some("k2"), &good)),
         ("another signature", format!("{head}.{broken}")),
