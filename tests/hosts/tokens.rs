@@ -97,6 +97,8 @@ fn a_key_file_signs_and_its_public_half_or_a_jwk_set_proves() {
     let (_folder, other) = folder_with("keys.json", r#"{"keys":[]}"#);
     let (accepted, said) = inspected(&[&app[..], &["--jwks-file", other.to_str().expect("UTF-8")]].concat(), &made);
     assert!(!accepted && said.contains("refused: unknown_key: ") && said.contains("not proven"), "{said}");
+    let nobody = token(&["mint", "--platform", "msteams", "--tenant", "t", "--user", "u"]);
+    assert_eq!(text(&nobody), "vestibule: tokens of this platform name the app: give --audience, the application id\n");
     let none = token(&[&["mint"], &app[..], &["--tenant", "t", "--user", "u"]].concat());
     assert!(!none.status.success() && text(&none).contains("signed with RS256: give --key-file"), "{}", text(&none));
     let (_folder, bad) =

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::call::CallArgs;
 use super::source::{Source, SourceArgs};
 use super::{assembly, print, secret};
+use crate::hosts::App;
 use crate::hosts::mint::{Minted, SigningKey, Wish, mint};
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +66,9 @@ pub(super) fn run(args: &MintArgs) -> anyhow::Result<ExitCode> {
         Source::Assembly(key) => return assembly::mint(&key, args),
         Source::Hosted(settings) => settings,
     };
+    if let (App::Asked(called), None) = (settings.platform.app, &settings.audience) {
+        bail!("tokens of this platform name the app: give --audience, the {called}");
+    }
     match mint(&settings, args.key()?.as_ref(), &args.wish()?, args.source.clock()?.now())? {
         Minted::Token(token) => print(&token)?,
         Minted::Headers(headers) => {

@@ -168,17 +168,6 @@ fn what_contradicts_the_platform_is_refused_with_a_remedy() {
             format!("{SLACK}secret = {{ env = \"PORTAL_SECRET\" }}\nleeway = \"5s\""),
             "[hosts.h] has no key `leeway` / known are ",
         ),
-        (PORTAL.replace("\"a\"", "\"\""), "audience: is empty / write what it is"),
-        (PORTAL.replace("\"i\"", "\"\""), "issuer: is empty / "),
-        (portal("claims.user = [\"a\", \"\"]"), "claims.user: is empty / "),
-        (
-            PORTAL.replace("tenants = [\"acme\"]\n", ""),
-            "tenants is missing / write tenants = [\"…\"]: the workspaces, and claims.tenant",
-        ),
-        (
-            "platform = \"intercom\"".to_owned(),
-            "platform: `intercom` is not a platform of this version / did you mean `intercom-sheets` or `intercom-canvas`?",
-        ),
         (
             "platform = \"shopfy\"".to_owned(),
             "platform: `shopfy` is not a platform of this version / did you mean `shopify`?",
@@ -192,6 +181,27 @@ fn what_contradicts_the_platform_is_refused_with_a_remedy() {
             "secret: a bot's token is its id, a colon, and more / ",
         ),
         (format!("{SLACK}secret = []"), "secret is missing / write secret = { env = \"NAME\" }"),
+    ];
+    for (lines, expected) in cases {
+        let told = problems(&lines);
+        assert!(told.iter().any(|problem| problem.starts_with(expected)), "{lines}\n{expected}\n{told:#?}");
+    }
+}
+
+#[test]
+fn what_is_half_written_is_refused_with_a_remedy() {
+    let cases = [
+        (PORTAL.replace("\"a\"", "\"\""), "audience: is empty / write what it is"),
+        (PORTAL.replace("\"i\"", "\"\""), "issuer: is empty / "),
+        (format!("{PORTAL}claims.user = [\"a\", \"\"]"), "claims.user: is empty / "),
+        (
+            PORTAL.replace("tenants = [\"acme\"]\n", ""),
+            "tenants is missing / write tenants = [\"…\"]: the workspaces, and claims.tenant",
+        ),
+        (
+            "platform = \"intercom\"".to_owned(),
+            "platform: `intercom` is not a platform of this version / did you mean `intercom-sheets` or `intercom-canvas`?",
+        ),
     ];
     for (lines, expected) in cases {
         let told = problems(&lines);

@@ -127,6 +127,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` is the client id and `secret` the client secret (not the signing secret), under Basic information.",
             notes: &[
                 "There is no `aud`: `dat.client_id` takes its place. Board and item in the address are not signed.",
+                "Whom an account lets in is `internal`, guests too; `dat.user_kind` tells them apart, as `host_role`.",
             ],
             unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
             ..ABOUT
@@ -260,11 +261,12 @@ pub(super) static ROWS: &[Platform] = &[
         life: Life::Stated(Unit::Millis),
         tenant: Field::App,
         user: Field::At(&["uid"]),
+        kind: KindOf::Always(Kind::Client),
         role: Some(Field::At(&["attendrole"])),
         about: About {
             find: "`audience` and `secret` are the app's client id and client secret.",
             notes: &[
-                "A context names no account: the tenant is the app. Guests have no `uid` and are refused.",
+                "A context names no account: the tenant is the app, and everybody is a client. Guests have no `uid` and are refused.",
                 "Contexts of 2022, without `iss` and `aud`, are refused.",
                 "`attendrole` is a role in one meeting, and anyone can begin one, so let no default role depend on `host_role`.",
             ],
