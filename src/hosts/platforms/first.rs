@@ -26,7 +26,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`api_key` is made when the app is added under App Setup.",
             notes: &[
                 "The format has no MAC: every person is confirmed with the platform's API.",
-                "Keys of its own, described above.",
+                "Its keys, and what is asked about each person, stand in `docs/assembly.md`.",
             ],
             unverified: &["The lifetime of a token and the form of `expiresAt` are not published."],
             library: Some("`@assembly-js/node-sdk` checks no age and forgives what stands behind the hex digits."),

@@ -10,6 +10,34 @@ use super::super::platform::{
 use super::{ABOUT, BEARER, MINUTE, SECRET_JWT, SIGNED_JWT, header, query};
 use crate::access::Kind;
 
+const TELEGRAM_UNVERIFIED: &[&str] = &[
+    "Telegram sets no age; its libraries take a day, this is an hour: see `max_token_age`.",
+    "Which pages frame an app: write `origins` if yours are others.",
+];
+const TELEGRAM_LIBRARY: Option<&str> = Some("`aiogram` checks no age.");
+
+const TELEGRAM: Platform = Platform {
+    name: "telegram",
+    title: "Telegram Mini Apps, with the bot's token",
+    carriers: &[Carrier::Script, header("authorization", Some("tma"), Comes::FromPage)],
+    scheme: Scheme::SignedQuery(QueryForm::TelegramMac),
+    app: App::InSecret,
+    audience: Audience::Nowhere,
+    life: Life::Issued { at: &["auth_date"], unit: Unit::Digits, age: MINUTE.saturating_mul(60) },
+    tenant: Field::App,
+    user: Field::At(&["user", "id"]),
+    kind: KindOf::Always(Kind::Client),
+    full_name: Some(Field::At(&["user", "first_name"])),
+    origins: &["https://web.telegram.org"],
+    about: About {
+        find: "`secret` is the bot's token, as BotFather gave it.",
+        notes: &["The tenant is the bot. `start_param` is the caller's choice and proves nothing."],
+        unverified: TELEGRAM_UNVERIFIED,
+        library: TELEGRAM_LIBRARY,
+    },
+    ..SECRET_JWT
+};
+
 pub(super) static ROWS: &[Platform] = &[
     Platform {
         name: "msteams",
@@ -39,57 +67,23 @@ pub(super) static ROWS: &[Platform] = &[
         },
         ..SIGNED_JWT
     },
-    Platform {
-        name: "telegram",
-        title: "Telegram Mini Apps, with the bot's token",
-        carriers: &[Carrier::Script, header("authorization", Some("tma"), Comes::FromPage)],
-        scheme: Scheme::SignedQuery(QueryForm::TelegramMac),
-        app: App::InSecret,
-        audience: Audience::Nowhere,
-        life: Life::Issued { at: &["auth_date"], unit: Unit::Digits, age: MINUTE.saturating_mul(60) },
-        tenant: Field::App,
-        user: Field::At(&["user", "id"]),
-        kind: KindOf::Always(Kind::Client),
-        full_name: Some(Field::At(&["user", "first_name"])),
-        origins: &["https://web.telegram.org"],
-        about: About {
-            find: "`secret` is the bot's token, as BotFather gave it.",
-            notes: &["The tenant is the bot. `start_param` is the caller's choice and proves nothing."],
-            unverified: &[
-                "Telegram sets no age; its libraries take a day, this is an hour: see `max_token_age`.",
-                "Which pages frame an app: write `origins` if yours are others.",
-            ],
-            library: Some("`aiogram` checks no age."),
-        },
-        ..SECRET_JWT
-    },
+    TELEGRAM,
     Platform {
         name: "telegram-ed25519",
         title: "Telegram Mini Apps, with Telegram's key",
-        carriers: &[Carrier::Script, header("authorization", Some("tma"), Comes::FromPage)],
         scheme: Scheme::SignedQuery(QueryForm::TelegramSignature),
         keys: KeySource::Published(&[
             ("production", "e7bf03a2fa4602af4580703d88dda5bb59f32ed8b02a56c187fe7d34caed242d"),
             ("test", "40055058a4ee38156a06562e52eece92a771bcd8346a8c4615cb7376eddf72ec"),
         ]),
         app: App::Asked("bot id"),
-        audience: Audience::Nowhere,
-        life: Life::Issued { at: &["auth_date"], unit: Unit::Digits, age: MINUTE.saturating_mul(60) },
-        tenant: Field::App,
-        user: Field::At(&["user", "id"]),
-        kind: KindOf::Always(Kind::Client),
-        full_name: Some(Field::At(&["user", "first_name"])),
-        origins: &["https://web.telegram.org"],
         about: About {
             find: "`audience` is the bot's id, the digits before the colon of its token; the token itself is not needed.",
             notes: &["The key is Telegram's for production; `environment = \"test\"` takes that of its test servers."],
-            unverified: &[
-                "Telegram sets no age; its libraries take a day, this is an hour: see `max_token_age`.",
-                "Which pages frame an app: write `origins` if yours are others.",
-            ],
-            library: Some("`aiogram` checks no age."),
+            unverified: TELEGRAM_UNVERIFIED,
+            library: TELEGRAM_LIBRARY,
         },
-        ..SECRET_JWT
+        ..TELEGRAM
     },
     Platform {
         name: "discord-activity-proxy",
