@@ -74,7 +74,7 @@ pub struct About {
     /// What nobody could verify without an account at the platform; the stricter reading is built. Each a sentence.
     pub unverified: &'static [&'static str],
     /// The platform's own package and where it decides otherwise than the gateway, if it does.
-    pub library: Option<&'static str>,
+    pub package: Option<&'static str>,
 }
 
 /// How a token is proven. One file of code each.

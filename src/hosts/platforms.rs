@@ -27,7 +27,7 @@ pub fn find(name: &str) -> Option<&'static Platform> {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-const ABOUT: About = About { find: "", notes: &[], unverified: &[], library: None };
+const ABOUT: About = About { find: "", notes: &[], unverified: &[], package: None };
 
 /// A JWT with the app's secret that names the app in `aud` and its end in `exp`, as most platforms have it.
 const SECRET_JWT: Platform = Platform {

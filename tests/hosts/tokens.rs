@@ -165,7 +165,7 @@ fn values_that_let_somebody_in_elsewhere_are_not_shown() {
     let made = minted(&[&host[..], &["--tenant", "t", "--user", "u", "--claim", &claim, "--claim", &more]].concat());
     let (accepted, said) = inspected(&host, &made);
     assert!(accepted && !said.contains(canary) && said.contains("… (16 characters)"), "{said}");
-    assert!(said.contains("the platform's own library: Salesforce's Java SDK"), "{said}");
+    assert!(said.contains("the platform's own package: Salesforce's Java SDK"), "{said}");
 }
 
 fn config(folder: &Path, hosts: &str) -> String {

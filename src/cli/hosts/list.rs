@@ -64,7 +64,7 @@ fn whole(platform: &Platform) -> String {
     }
     about.notes.iter().for_each(|note| line("note", note));
     about.unverified.iter().for_each(|mark| line("not verified", mark));
-    about.library.iter().for_each(|library| line("its library", library));
+    about.package.iter().for_each(|package| line("its package", package));
     text
 }
 
@@ -99,7 +99,7 @@ fn facts(platform: &Platform) -> Value {
         "find": platform.about.find,
         "notes": platform.about.notes,
         "not_verified": platform.about.unverified,
-        "library": platform.about.library,
+        "package": platform.about.package,
     })
 }
 

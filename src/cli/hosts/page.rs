@@ -156,8 +156,8 @@ fn section(platform: &Platform) -> String {
         "Not verified against the service; where two readings are possible, the stricter one is built:\n\n",
         about.unverified,
     );
-    if let Some(library) = about.library {
-        let _ = writeln!(text, "\nThe platform's own library: {library}");
+    if let Some(package) = about.package {
+        let _ = writeln!(text, "\nThe platform's own package: {package}");
     }
     let _ = write!(text, "\n```toml\n{}```\n", configuration(platform));
     text

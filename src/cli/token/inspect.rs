@@ -83,8 +83,8 @@ fn report(settings: &HostedSettings, inspection: &Inspection) -> String {
     if let Ok(proof) = &inspection.verdict {
         lines.extend(proof.ends.map(|end| format!("ends: {}", end.to_rfc3339())));
     }
-    if let Some(library) = settings.platform.about.library {
-        lines.push(format!("the platform's own library: {library}"));
+    if let Some(package) = settings.platform.about.package {
+        lines.push(format!("the platform's own package: {package}"));
     }
     lines.join("\n")
 }

@@ -54,7 +54,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "That `portalId` and `userId` in the query are always HubSpot's own; they are signed with the address.",
                 "Which characters are decoded before signing: the address is tried as it came, then decoded.",
             ],
-            library: Some("`@hubspot/api-client` accepts times in the future and compares byte by byte."),
+            package: Some("`@hubspot/api-client` accepts times in the future and compares byte by byte."),
         },
         ..CALL
     },
@@ -95,7 +95,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "Where fields that an app adds would stand in what is signed: such signatures are refused.",
                 "Which pages frame an app: write `origins` if yours are others.",
             ],
-            library: Some("`stripe` accepts times in the future."),
+            package: Some("`stripe` accepts times in the future."),
         },
         ..CALL
     },
@@ -111,7 +111,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "The secret is the app's: where several workspaces have the app, a call from any of them counts as one from yours.",
             ],
             unverified: &[],
-            library: Some("`@slack/bolt` accepts times in the future."),
+            package: Some("`@slack/bolt` accepts times in the future."),
         },
         ..CALL
     },
@@ -148,7 +148,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`secret` is the webhook's signing secret; `tenants` names the workspace.",
             notes: &["No time is signed: a call can be repeated by whoever saw it."],
             unverified: &["Whether the header has another name since the platform has: only this one is read."],
-            library: None,
+            package: None,
         },
         ..CALL
     },
@@ -164,7 +164,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`public_key` is shown in the marketplace's settings.",
             notes: &["No time is checked: a call can be repeated by whoever saw it."],
             unverified: &["Whether every event has `companyId`; those without are refused."],
-            library: None,
+            package: None,
         },
         ..CALL
     },
@@ -177,7 +177,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`secret` is the webhook's secret, or the app's client secret; `tenants` names the site.",
             notes: &["The client secret is the app's: a call from any site that has the app counts as one from yours."],
             unverified: &[],
-            library: Some("`webflow-api` checks no age."),
+            package: Some("`webflow-api` checks no age."),
         },
         ..CALL
     },
@@ -200,7 +200,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "The body is not signed: the app has to compare its `clientKey` with the tenant.",
             ],
             unverified: &["Which of two addresses of the keys newer sites use."],
-            library: None,
+            package: None,
         },
         ..SIGNED_JWT
     },
@@ -219,7 +219,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "Whether values are signed encoded or decoded: the two official libraries differ; as encoded, here.",
                 "Which pages frame an app: write `origins` if yours are others.",
             ],
-            library: Some("`ShopifyAPI` accepts it for 24 hours."),
+            package: Some("`ShopifyAPI` accepts it for 24 hours."),
         },
         ..CALL
     },
@@ -241,7 +241,7 @@ pub(super) static ROWS: &[Platform] = &[
             unverified: &[
                 "That Shopify adds `logged_in_customer_id` even when nobody is signed in; without it a request is refused.",
             ],
-            library: Some("`@shopify/shopify-api` accepts every way to cut it."),
+            package: Some("`@shopify/shopify-api` accepts every way to cut it."),
         },
         ..CALL
     },

@@ -29,7 +29,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "Its keys, and what is asked about each person, stand in `docs/assembly.md`.",
             ],
             unverified: &["The lifetime of a token and the form of `expiresAt` are not published."],
-            library: Some("`@assembly-js/node-sdk` checks no age and forgives what stands behind the hex digits."),
+            package: Some("`@assembly-js/node-sdk` checks no age and forgives what stands behind the hex digits."),
         },
         ..SECRET_JWT
     },
@@ -45,7 +45,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` is the app's client id and `secret` its client secret, both under API credentials.",
             notes: &["A token lives for one minute. The tenant is the shop's domain, such as `demo.myshopify.com`."],
             unverified: &["Which pages frame an app: write `origins` if yours are others."],
-            library: Some(
+            package: Some(
                 "`@shopify/shopify-api` checks neither `iss` nor that `exp` is there; `ShopifyAPI` checks `iss`.",
             ),
         },
@@ -87,7 +87,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` and `secret` are the client id and client secret of the app in the developer portal.",
             notes: &["A token lives for 24 hours and stands in an address, so it is accepted once."],
             unverified: &["Which pages frame an app: write `origins` if yours are others."],
-            library: Some("`bigcommerce` (PyPI) does not check `iss`."),
+            package: Some("`bigcommerce` (PyPI) does not check `iss`."),
         },
         ..SECRET_JWT
     },
@@ -271,7 +271,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "`attendrole` is a role in one meeting, and anyone can begin one, so let no default role depend on `host_role`.",
             ],
             unverified: &["Which headers the client demands of the home page."],
-            library: Some("Zoom's sample accepts tags of 4 to 16 bytes and negative lengths."),
+            package: Some("Zoom's sample accepts tags of 4 to 16 bytes and negative lengths."),
         },
         ..SECRET_JWT
     },
@@ -293,7 +293,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "The name of the parameter, and which claims are always there.",
                 "Which pages frame an app: write `origins` if yours are others.",
             ],
-            library: None,
+            package: None,
         },
         ..SIGNED_JWT
     },

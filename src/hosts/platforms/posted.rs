@@ -63,7 +63,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "Whether `issuedAt` is the time of the request or of the OAuth token; if launches are refused as too old, raise `max_token_age`.",
                 "Which pages frame an app: write `origins` if yours are others.",
             ],
-            library: Some("Salesforce's Java SDK takes the algorithm from the payload and checks no age."),
+            package: Some("Salesforce's Java SDK takes the algorithm from the payload and checks no age."),
         },
         ..SECRET_JWT
     },
@@ -88,7 +88,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "The address of the public key, and how long a token lives.",
                 "Which pages frame an app: write `origins` if yours are others.",
             ],
-            library: Some("Published samples allow HS256 beside RS256, with the public key as its key."),
+            package: Some("Published samples allow HS256 beside RS256, with the public key as its key."),
         },
         ..SIGNED_JWT
     },
@@ -131,7 +131,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "The role is that in the course which the launch is from; a default role by `host_role` holds in the whole tenant.",
             ],
             unverified: &["The LTI storage of the platform's window, for browsers that keep no cookie."],
-            library: None,
+            package: None,
         },
         ..SIGNED_JWT
     },
@@ -157,7 +157,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "The names of the members of `user`.",
                 "Which pages frame a sheet: write `origins` if yours are others.",
             ],
-            library: None,
+            package: None,
         },
         ..SECRET_JWT
     },

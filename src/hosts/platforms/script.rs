@@ -33,7 +33,7 @@ const TELEGRAM: Platform = Platform {
         find: "`secret` is the bot's token, as BotFather gave it.",
         notes: &["The tenant is the bot. `start_param` is the caller's choice and proves nothing."],
         unverified: TELEGRAM_UNVERIFIED,
-        library: TELEGRAM_LIBRARY,
+        package: TELEGRAM_LIBRARY,
     },
     ..SECRET_JWT
 };
@@ -63,7 +63,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "Tokens of version 1, whose `aud` begins with `api://`, are refused.",
                 "Which pages frame a tab: write `origins` if yours are others.",
             ],
-            library: None,
+            package: None,
         },
         ..SIGNED_JWT
     },
@@ -81,7 +81,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` is the bot's id, the digits before the colon of its token; the token itself is not needed.",
             notes: &["The key is Telegram's for production; `environment = \"test\"` takes that of its test servers."],
             unverified: TELEGRAM_UNVERIFIED,
-            library: TELEGRAM_LIBRARY,
+            package: TELEGRAM_LIBRARY,
         },
         ..TELEGRAM
     },
@@ -109,7 +109,7 @@ pub(super) static ROWS: &[Platform] = &[
             unverified: &[
                 "Members of the payload beyond `created_at` and `expires_at` are not documented: `application_id` and `user_id` are taken to be there.",
             ],
-            library: None,
+            package: None,
         },
         ..SECRET_JWT
     },
@@ -128,7 +128,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` is the app's id in `manifest.yml`.",
             notes: &["Calls without a person (`principal`) are refused, unless `nameless = \"service\"`."],
             unverified: &["How long a token lives."],
-            library: None,
+            package: None,
         },
         ..SIGNED_JWT
     },
@@ -145,7 +145,7 @@ pub(super) static ROWS: &[Platform] = &[
             find: "`audience` is the app's id in the developer portal.",
             notes: &["Design tokens have the same key and audience; without user and brand they are refused."],
             unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
-            library: Some("`@canva/app-middleware` does not check `iss`."),
+            package: Some("`@canva/app-middleware` does not check `iss`."),
         },
         ..SIGNED_JWT
     },
@@ -170,7 +170,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "The format has no MAC, no end and no name of the app: a blob that leaks works until the secret is changed.",
             ],
             unverified: &[],
-            library: Some("`crypto-js` with the published sample listens to messages of any page."),
+            package: Some("`crypto-js` with the published sample listens to messages of any page."),
         },
         ..SECRET_JWT
     },
@@ -190,7 +190,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "Whether `exp` is always there, and how long a token lives.",
                 "Which pages frame an app: write `origins` if yours are others.",
             ],
-            library: Some("Miro's sample names no algorithm."),
+            package: Some("Miro's sample names no algorithm."),
         },
         ..SECRET_JWT
     },
@@ -214,7 +214,7 @@ pub(super) static ROWS: &[Platform] = &[
                 "For WebSockets write the app's own page in `origins`: pages of other apps fit the pattern too.",
             ],
             unverified: &["How long a token lives.", "Which pages frame an app: write `origins` if yours are others."],
-            library: Some("`@whop/sdk` and `whop_sdk` accept a token without `exp`."),
+            package: Some("`@whop/sdk` and `whop_sdk` accept a token without `exp`."),
         },
         ..SIGNED_JWT
     },
