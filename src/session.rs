@@ -5,7 +5,8 @@
 //! The cookie's value is unpadded base64url of
 //! `version (1 byte) ‖ key id length (1) ‖ key id ‖ nonce (24) ‖ XAES-256-GCM(record)`, with additional data
 //! `"vestibule session v1" ‖ 0 ‖ cookie name ‖ 0 ‖ public origin`. The record is described in `session/record.rs`; it
-//! holds ids and times, never rights. A release reads the next version before any release writes it.
+//! holds ids, times, and the host's word for a person's rank where the host cannot be asked again; never rights. A release
+//! reads the next version before any release writes it.
 //!
 //! XAES-256-GCM ([C2SP](https://c2sp.org/XAES-256-GCM)) derives a key per nonce, so that random nonces are safe for any
 //! number of cookies under one key.
