@@ -14,8 +14,9 @@ use super::bootstrap::principals;
 use super::forward::upload_rejection;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
+use super::route::{self, Target, canonical_project};
 use super::{Gateway, cookies};
-use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
+use crate::access::{HostName, OrganizationId, Permission, ProjectKey, RoleKey, SubjectId};
 use crate::hosts::{HostPlatform, Manner, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::{ContextId, Session};
@@ -32,6 +33,8 @@ pub(super) enum Endpoint {
     Logout,
     /// `jwks.json`.
     Jwks,
+    /// `embed.js`: the helper of embedded pages.
+    Embed,
     /// `login/{host}`: a page of the host's platform asks for a login.
     Login(HostName),
     /// `callback`: the platform answers it.
@@ -53,6 +56,7 @@ impl Endpoint {
             ["session"] => Some(Self::Session),
             ["logout"] => Some(Self::Logout),
             ["jwks.json"] => Some(Self::Jwks),
+            ["embed.js"] => Some(Self::Embed),
             ["login", host] => HostName::new(host).ok().map(Self::Login),
             ["callback"] => Some(Self::Callback),
             _ => None,
@@ -65,6 +69,7 @@ impl Endpoint {
             Self::Session => "/.vestibule/session",
             Self::Logout => "/.vestibule/logout",
             Self::Jwks => "/.vestibule/jwks.json",
+            Self::Embed => "/.vestibule/embed.js",
             Self::Login(_) => "/.vestibule/login/{host}",
             Self::Callback => "/.vestibule/callback",
         }
@@ -83,6 +88,7 @@ impl Gateway {
     ) -> Result<Response<Body>, Rejection> {
         match (&endpoint, &head.method) {
             (Endpoint::Jwks, &Method::GET | &Method::HEAD) => Ok(self.jwks()),
+            (Endpoint::Embed, &Method::GET | &Method::HEAD) => Ok(self.embed.answer(&head.headers)),
             (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, upload, exchange).await,
             (Endpoint::Session, &Method::POST) => self.exchange_token(head, selector, upload, exchange).await,
             (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, upload, exchange).await,
@@ -111,7 +117,8 @@ impl Gateway {
         let credential = self.credentials.find(head, true)?;
         let asking = Asking { head, peer: &exchange.peer, upgrades: false };
         let caller = self.authenticate(&asking, credential, selector, &mut upload).await?;
-        self.describe(&caller, exchange).await
+        let project = asked_project(&route::target(&head.uri, &self.public)?)?;
+        self.describe(&caller, project.as_ref(), exchange).await
     }
 
     async fn exchange_token(
@@ -146,7 +153,7 @@ impl Gateway {
         self.keep_framing_pages(&mut proof, &context, &head.headers);
         let session = self.begin(proof, &live, exchange);
         let caller = self.caller(session).await?;
-        self.describe(&caller, exchange).await
+        self.describe(&caller, None, exchange).await
     }
 
     /// A renewal does not change the page that frames us, and the token does not know it; the cookie does, also after its
@@ -194,15 +201,20 @@ impl Gateway {
         Ok(done())
     }
 
-    /// The body of `GET /.vestibule/session`: who, and what they hold in the whole tenant.
-    async fn describe(&self, caller: &Caller, exchange: &mut Exchange) -> Result<Response<Body>, Rejection> {
+    /// The body of `GET /.vestibule/session`: who, and what they hold on the project, or else in the whole tenant.
+    async fn describe(
+        &self,
+        caller: &Caller,
+        project: Option<&ProjectKey>,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Rejection> {
         exchange.recognise(&self.sessions, caller);
         let grants = self
             .grants
             .of(&caller.principal, &caller.standing)
             .await
             .map_err(|error| Rejection::PermissionsUnavailable(error.to_string()))?;
-        let effective = self.policy.effective(&caller.principal, None, &grants);
+        let effective = self.policy.effective(&caller.principal, project, &grants);
         let session: &Session = caller.renewed.as_ref().unwrap_or(&caller.session);
         let principal = &caller.principal;
         let body = serde_json::json!({
@@ -219,6 +231,17 @@ impl Gateway {
         });
         Ok(own(StatusCode::OK, "application/json", body.to_string()))
     }
+}
+
+/// The project of `?project=`, if there is one, as it would be written in a path.
+fn asked_project(target: &Target) -> Result<Option<ProjectKey>, Rejection> {
+    let mut values = target.parameters("project");
+    match (values.next(), values.next()) {
+        (None, _) => Some(None),
+        (Some(Some(value)), None) => canonical_project(&value).map(Some),
+        _ => None,
+    }
+    .ok_or(Rejection::MalformedRequest("the project parameter is repeated or unreadable"))
 }
 
 async fn collect(mut upload: Upload) -> Result<Bytes, Rejection> {

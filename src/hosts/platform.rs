@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-pub use super::carrier::{Binding, Carrier, Comes};
 use super::bridge::Bridge;
+pub use super::carrier::{Binding, Carrier, Comes};
 use super::keys::Algorithm;
 use crate::access::Kind;
 

@@ -1,161 +1,143 @@
 // The helper of an embedded page: it renews the session over the host's page, says with each request which session is
-// meant, and opens tabs that are signed in. What is served has no comments and no needless spaces.
+// meant, and opens tabs that are signed in. `embed.min.js` is made of it (tests/helper/build.mjs), and is what is served.
 (() => {
-  const HOSTS = [/*HOSTS*/];
-  const w = window;
-  if (w.vestibule?.renew) return;
-  const HERE = location.origin;
-  const CTX = "_vestibule_ctx";
-  const OURS = "/.vestibule/";
-  const SESSION = OURS + "session";
-  const framed = parent !== w;
-  const plain = fetch.bind(w);
+  const hosts = HOSTS;
+  const win = window;
+  if (win.vestibule?.renew) return;
+  const here = location.origin;
+  const parameter = "_vestibule_ctx";
+  const ours = "/.vestibule/";
+  const whoami = ours + "session";
+  const refusal = "X-Vestibule-Error";
+  const framed = parent !== win;
+  const plain = fetch.bind(win);
+  const quiet = () => 0;
   const parse = (url) => new URL(url, document.baseURI);
-  const post = (body, more) => ({ method: "POST", headers: { ...more, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const local = (url) => parse(url).origin.replace("ws", "http") === here;
 
-  // The app may have a way to tokens of its own, and a page of ours around this one has the host's ear.
-  let own = w.vestibule?.token;
-  try {
-    own ??= framed && parent.vestibule?.token;
-  } catch {}
-  let context = parse(location).searchParams.get(CTX);
-  let bearer, kept, ended, renewing, waiting, timer;
+  // The app may have a way to tokens of its own.
+  const own = win.vestibule?.token;
+  let context = parse(location).searchParams.get(parameter);
   let rights = {};
+  let bearer, kept, ended, renewing, waiting, timer;
 
   // Who frames us, as the browser says it; after a link inside the frame some browsers only know ourselves.
-  let above = location.ancestorOrigins?.[0] ?? (document.referrer && parse(document.referrer).origin);
-  if (above === HERE) above = "";
-  const fits = (origin) => (host) =>
-    host.origins.some((one) => {
-      const [start, end] = one.split("*");
-      return end ? origin.startsWith(start) && origin.endsWith(end) : one === origin;
+  let above = location.ancestorOrigins?.[0] ?? parse(document.referrer).origin;
+  if (above === here) above = "";
+  const proof = (token) => ({ token, parent: above || undefined });
+  const fits = (page) => (one) =>
+    one.origins.some((rule) => {
+      const ends = rule.split("*");
+      return ends[1] ? page.startsWith(ends[0]) && page.endsWith(ends[1]) : rule === page;
     });
 
-  const ask = async ({ host, bridge }) =>
-    bridge.get
-      ? { token: await bridge.get(), host, parent: above || undefined }
-      : new Promise((yes, no) => {
-          waiting = { id: crypto.randomUUID(), yes, no };
-          parent.postMessage(bridge.ask(waiting.id), above || "*");
-          setTimeout(no, 1e4);
-        });
-  const fresh = async () => {
-    if (own) return { token: await own() };
-    const fitting = HOSTS.filter(fits(above));
-    return Promise.any((fitting[0] ? fitting : HOSTS).map(ask));
+  const ask = async ({ bridge }) => {
+    if (bridge.get) return bridge.get();
+    if (!framed) throw 0;
+    return new Promise((answer) => {
+      waiting = { id: Math.random() + "", answer };
+      parent.postMessage(bridge.ask(waiting.id), above || "*");
+      setTimeout(answer, 1e4);
+    });
   };
+  const fresh = async () => (own ? own() : Promise.any(hosts.map(ask)));
 
-  const marks = () => ({
-    ...(context && { "X-Vestibule-Context": context }),
-    ...(bearer && { Authorization: "Vestibule " + bearer }),
-  });
-  const exchange = async (given) => {
-    const answer = await plain(SESSION, post({ ...given, bearer: true }, context && { "X-Vestibule-Context": context }));
+  // What our requests say beyond what the app makes them say.
+  const marks = () =>
+    [
+      ["X-Vestibule-Context", context],
+      ["Authorization", bearer && "Vestibule " + bearer],
+    ].filter((pair) => pair[1]);
+  const dispatch = (input, init) => {
+    const request = new Request(input, init);
+    marks().map((pair) => request.headers.set(...pair));
+    return plain(request);
+  };
+  const post = (path, body) => dispatch(ours + path, { method: "POST", body: JSON.stringify(body) });
+  const exchange = async (token) => {
+    if (!token) throw 0;
+    const answer = await post("session", { ...proof(token), bearer: true });
     const said = await answer.json();
     if (!answer.ok) throw said;
     context = said.context;
     rights = {};
-    // Whether the browser keeps our cookie shows when it is asked to send it.
     bearer = 0;
-    kept ||= (await plain(SESSION, { headers: marks() })).ok;
-    if (kept) return 1;
+    // Whether the browser keeps our cookie shows when it is asked to send it.
+    kept ||= (await dispatch(whoami)).ok;
+    if (kept) return true;
     bearer = said.bearer;
     clearTimeout(timer);
-    if (bearer) timer = setTimeout(renew, Math.max(Date.parse(said.bearer_expires_at) - Date.now() - 3e4, 1e4));
+    if (bearer) timer = setTimeout(renewed, 24e4);
     return bearer;
   };
   // One renewal for all who need one. Gives what requests can go on with, if anything.
   const renew = () =>
-    (renewing ??= (async () => {
-      if (ended) throw 0;
-      return exchange(await fresh());
-    })().finally(() => (renewing = 0)));
-  const renewed = () => renew().catch(() => 0);
+    (renewing ??= fresh()
+      .then(exchange)
+      .finally(() => (renewing = null)));
+  const renewed = () => renew().catch(quiet);
 
   addEventListener("message", ({ source, origin, data }) => {
-    if (!framed || source !== parent || !data || (above ? origin !== above : !HOSTS.some(fits(origin)))) return;
-    for (const { host, bridge } of HOSTS) {
-      const token = bridge.read?.(data, waiting?.id);
-      if (token === undefined) continue;
-      const given = { token, host, parent: origin };
-      if (waiting) waiting[token ? "yes" : "no"](given);
-      else if (token && !ended) exchange(given).catch(() => {});
+    if (source !== parent || ended || !data || !(above ? origin === above : hosts.some(fits(origin)))) return;
+    for (const { bridge } of hosts) {
+      const token = !!bridge.read && bridge.read(data, waiting?.id);
+      if (token === false) continue;
+      above = origin;
+      if (waiting) waiting.answer(token);
+      else exchange(token).catch(quiet);
       waiting = 0;
-      return;
     }
   });
 
-  const stale = (code) => !ended && /^(session_(missing|expired)|context_ambiguous)$/.test(code);
-  const local = (url) => parse(url).origin.replace("ws", "http") === HERE;
+  // Whether it is a refusal that a renewal helps against.
+  const stale = (code) => !ended && /^session_|_ambiguous$/.test(code);
   const named = (url) => {
     const to = parse(url);
-    if (context && local(to) && !to.searchParams.has(CTX)) to.search += (to.search ? "&" : "?") + CTX + "=" + context;
+    if (context && local(to) && !to.searchParams.has(parameter))
+      to.search += (to.search ? "&" : "?") + parameter + "=" + context;
     return to.href;
   };
-  const code = "X-Vestibule-Error";
 
-  w.fetch = async (input, init) => {
+  win.fetch = async (input, init) => {
     if (!local(input.url ?? input)) return plain(input, init);
     const again = input.url ? input.clone() : input;
-    const send = (what) => {
-      const request = new Request(what, init);
-      for (const [name, value] of Object.entries(marks())) request.headers.set(name, value);
-      return plain(request);
-    };
-    const answer = await send(input);
-    if (answer.ok && answer.url === HERE + OURS + "logout") ended = 1;
-    return stale(answer.headers.get(code)) && (await renewed()) ? send(again).catch(() => answer) : answer;
+    const answer = await dispatch(input, init);
+    if (answer.ok && answer.url === here + ours + "logout") ended = 1;
+    return stale(answer.headers.get(refusal)) && (await renewed()) ? dispatch(again, init).catch(() => answer) : answer;
   };
-
-  w.XMLHttpRequest = class extends XMLHttpRequest {
+  win.XMLHttpRequest = class extends XMLHttpRequest {
     #call;
-    #held;
-    constructor() {
-      super();
-      for (const kind of ["readystatechange", "progress", "load", "loadend"])
-        this.addEventListener(kind, async (event) => {
-          const call = this.#call;
-          if (this.readyState === 2 && call && stale(this.getResponseHeader(code))) this.#held = 1;
-          if (!this.#held || !event.isTrusted) return;
-          event.stopImmediatePropagation();
-          if (kind !== "loadend") return;
-          const ok = await renewed();
-          this.#held = this.#call = 0;
-          if (ok && call) {
-            super.open(...call.open);
-            for (const pair of call.set) super.setRequestHeader(...pair);
-            this.#go(call.body);
-          } else for (const type of ["readystatechange", "load", "loadend"]) this.dispatchEvent(new Event(type));
-        });
-    }
-    #go(body) {
-      for (const pair of Object.entries(marks())) super.setRequestHeader(...pair);
-      super.send(body);
-    }
-    open(...open) {
-      this.#call = local(open[1]) && { open, set: [] };
-      super.open(...open);
+    open(...args) {
+      this.#call = local(args[1]) && { args, set: [] };
+      super.open(...args);
     }
     setRequestHeader(...pair) {
-      super.setRequestHeader(...pair);
-      this.#call?.set?.push(pair);
+      this.#call ? this.#call.set.push(pair) : super.setRequestHeader(...pair);
     }
     send(body) {
-      if (!this.#call) return super.send(body);
-      this.#call.body = body;
-      this.#go(body);
-    }
-    abort() {
-      this.#call = 0;
-      super.abort();
+      const call = this.#call;
+      if (!call) return super.send(body);
+      const start = () => {
+        marks().concat(call.set).map((pair) => super.setRequestHeader(...pair));
+        super.send(body);
+      };
+      this.addEventListener("readystatechange", async () => {
+        if (this.readyState !== 2 || this.#call !== call || !stale(this.getResponseHeader(refusal))) return;
+        // To open it again ends the first answer without an event.
+        super.open(...call.args);
+        this.#call = 0;
+        await renewed();
+        start();
+      });
+      start();
     }
   };
-  w.WebSocket = class extends WebSocket {
+  win.WebSocket = class extends WebSocket {
     constructor(url, wanted = []) {
       super(named(url), bearer && local(url) ? ["vestibule.v1", "vestibule.bearer." + bearer].concat(wanted) : wanted);
     }
   };
-  w.EventSource = class extends EventSource {
+  win.EventSource = class extends EventSource {
     constructor(url, options) {
       super(named(url), options);
     }
@@ -163,18 +145,19 @@
 
   // Names the session for one navigation, and leaves the page as it was.
   const once = (element, name) => {
-    const before = element.getAttribute(name);
-    element.setAttribute(name, named(before ?? ""));
-    setTimeout(() => (before === null ? element.removeAttribute(name) : element.setAttribute(name, before)));
+    const before = element.getAttribute(name) ?? "";
+    element.setAttribute(name, named(before));
+    setTimeout(() => element.setAttribute(name, before));
   };
   addEventListener("submit", (event) => {
     const form = event.target;
     const by = event.submitter;
     if (event.defaultPrevented || !context) return;
-    if ((by?.formMethod || form.method) === "post") return by?.hasAttribute("formaction") ? once(by, "formaction") : once(form, "action");
+    if ((by?.formMethod || form.method) === "post")
+      return by?.getAttribute("formaction") ? once(by, "formaction") : once(form, "action");
     if (!local(form.action)) return;
-    const field = form.appendChild(document.createElement("input"));
-    Object.assign(field, { type: "hidden", name: CTX, value: context });
+    const field = document.createElement("input");
+    form.append(Object.assign(field, { type: "hidden", name: parameter, value: context }));
     setTimeout(() => field.remove());
   });
   addEventListener("click", (event) => {
@@ -182,35 +165,35 @@
     if (!link || event.defaultPrevented || !local(link.href)) return;
     if (framed && (link.target === "_blank" || event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      open(link.href);
-    } else if (!link.hash || link.href.split("#")[0] !== location.href.split("#")[0]) once(link, "href");
+      popOut(link.href);
+    } else if (!link.href.startsWith(location.href.split("#")[0] + "#")) once(link, "href");
   });
 
   // A new tab has none of this frame's cookies: it gets a ticket. It is opened at once, or popup blockers would mind.
-  const open = async (path) => {
+  const popOut = async (path) => {
     const to = parse(path);
-    const tab = w.open("about:blank");
+    const tab = win.open("about:blank");
     tab.opener = null;
-    const known = await w.fetch(SESSION);
-    const body = { path: to.pathname + to.search, ...(!known.ok && (await fresh())) };
-    const answer = await w.fetch(OURS + "ticket", post(body));
-    tab.location.replace(answer.ok ? (await answer.json()).url + to.hash : to);
+    const known = (await win.fetch(whoami)).ok;
+    const given = known || proof(await fresh().catch(quiet));
+    const answer = await post("ticket", { path: to.pathname + to.search, ...given });
+    tab.location = answer.ok ? (await answer.json()).url + to.hash : to;
   };
-
-  const session = (project) =>
-    (rights[project] ??= w.fetch(SESSION + (project ? "?project=" + encodeURIComponent(project) : "")).then((answer) => {
-      if (answer.ok) return answer.json();
-      rights = {};
-      return null;
-    }));
-  w.vestibule = {
+  const session = (project = "") =>
+    (rights[project] ??= win.fetch(whoami + (project && "?" + new URLSearchParams({ project }))).then((answer) => (answer.ok ? answer.json() : void (rights = {}))));
+  win.vestibule = {
     session,
-    can: async (permission, project) => !!(await session(project))?.permissions.some((one) => one === "*" || one === permission),
-    token: async () => (await fresh()).token,
-    logout: () => w.fetch(OURS + "logout", { method: "POST" }),
-    open,
+    can: async (permission, project) => {
+      const held = (await session(project))?.permissions ?? [];
+      return held.some((one) => one === "*" || one === permission);
+    },
+    token: fresh,
+    logout: () => win.fetch(ours + "logout", { method: "POST" }),
+    open: popOut,
     renew,
   };
   if (!context)
-    plain(SESSION).then(async (answer) => answer.ok && (context ??= (await answer.json()).context)).catch(() => {});
+    plain(whoami)
+      .then(async (answer) => (context ??= (await answer.json()).context))
+      .catch(quiet);
 })();

@@ -63,7 +63,7 @@ pub(super) static ROWS: &[Platform] = &[
         rules: &[Rule::RequestHash(&["qsh"])],
         tenant: Field::At(&["iss"]),
         origins: &["https://*.atlassian.net"],
-        bridge: bridge::ATLASSIAN,
+        bridge: Some(bridge::ATLASSIAN),
         about: About {
             find: "Each site sends its `sharedSecret` once, in the `installed` call, which the gateway can learn from (`docs/atlassian-connect.md`); the tenant is its `clientKey`.",
             notes: &[
@@ -126,7 +126,7 @@ pub(super) static ROWS: &[Platform] = &[
         kind: KindOf::Always(Kind::Internal),
         role: Some(Field::At(&["dat", "user_kind"])),
         origins: &["https://*.monday.com"],
-        bridge: bridge::MONDAY,
+        bridge: Some(bridge::MONDAY),
         about: About {
             find: "`audience` is the client id and `secret` the client secret (not the signing secret), under Basic information.",
             notes: &[
@@ -147,7 +147,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["companyId"]),
         user: Field::At(&["userId"]),
         origins: &["https://*.pipedrive.com"],
-        bridge: bridge::PIPEDRIVE,
+        bridge: Some(bridge::PIPEDRIVE),
         about: About {
             find: "`secret` is the extension's JWT secret if it has one, else the app's client secret.",
             notes: &["A token lives for five minutes. The ids beside it in the address are not signed."],
@@ -268,7 +268,7 @@ pub(super) static ROWS: &[Platform] = &[
         user: Field::At(&["uid"]),
         kind: KindOf::Always(Kind::Client),
         role: Some(Field::At(&["attendrole"])),
-        bridge: bridge::ZOOM,
+        bridge: Some(bridge::ZOOM),
         about: About {
             find: "`audience` and `secret` are the app's client id and client secret.",
             notes: &[

@@ -29,7 +29,7 @@ const TELEGRAM: Platform = Platform {
     kind: KindOf::Always(Kind::Client),
     full_name: Some(Field::At(&["user", "first_name"])),
     origins: &["https://web.telegram.org"],
-    bridge: bridge::TELEGRAM,
+    bridge: Some(bridge::TELEGRAM),
     about: About {
         find: "`secret` is the bot's token, as BotFather gave it.",
         notes: &["The tenant is the bot. `start_param` is the caller's choice and proves nothing."],
@@ -54,7 +54,7 @@ pub(super) static ROWS: &[Platform] = &[
         full_name: Some(Field::At(&["name"])),
         email: Some(Field::At(&["preferred_username"])),
         origins: &["https://teams.microsoft.com", "https://*.teams.microsoft.com", "https://*.cloud.microsoft"],
-        bridge: bridge::TEAMS,
+        bridge: Some(bridge::TEAMS),
         about: About {
             find: "`audience` is the application id of the app registration; `tenants` are directory ids.",
             notes: &[
@@ -186,7 +186,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["team"]),
         user: Field::At(&["user"]),
         origins: &["https://miro.com"],
-        bridge: bridge::MIRO,
+        bridge: Some(bridge::MIRO),
         about: About {
             find: "`secret` is the app's client secret.",
             notes: &["`exp` is required."],
