@@ -4,6 +4,7 @@ mod answers;
 mod bootstrap;
 mod connect;
 mod credentials;
+mod embed;
 pub(crate) mod forward;
 mod framing;
 mod hangs;
