@@ -22,6 +22,7 @@ mod sites;
 mod source;
 mod streams;
 mod telemetry;
+mod tickets;
 mod tls;
 mod tokens;
 pub(crate) mod upgrade;

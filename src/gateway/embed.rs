@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use ring::digest;
 
+use super::authenticate::CONTEXT_PARAMETER;
 use super::body::Body;
 use super::cookies;
 use super::respond::{self, Rejection};
@@ -91,11 +92,12 @@ fn script(hosts: &[String]) -> String {
 
 /// A navigation of a frame that can be repeated: what is kept of it in case that it is refused.
 pub(super) struct Framed {
+    uri: Uri,
     cookies: HeaderMap,
 }
 
 impl Framed {
-    /// `None` for every other request. Costs a map and a reference count for each of its cookie headers.
+    /// `None` for every other request. Costs a map and a few reference counts.
     pub(super) fn of(head: &Parts) -> Option<Self> {
         let shown = head.headers.get("sec-fetch-dest").is_some_and(|shown| shown == "iframe" || shown == "frame");
         let goes = head.headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
@@ -103,14 +105,17 @@ impl Framed {
             return None;
         }
         let cookies = head.headers.get_all(header::COOKIE).iter();
-        Some(Self { cookies: cookies.map(|cookie| (header::COOKIE, cookie.clone())).collect() })
+        let cookies = cookies.map(|cookie| (header::COOKIE, cookie.clone())).collect();
+        Some(Self { uri: head.uri.clone(), cookies })
     }
 
-    /// Whether somebody signed out here and nobody is signed in. Only a hint to the page: nothing is decided by it.
+    /// Whether somebody signed out of the context that is asked for, or of the only one. A hint to the page and no more.
     fn was_left(&self) -> bool {
-        let names: Vec<_> = cookies::ours(&self.cookies).into_iter().map(|(name, _)| name).collect();
-        let is_tombstone = |name: &String| name.starts_with("__Host-vestibule-ended.");
-        !names.is_empty() && names.iter().all(is_tombstone)
+        let mut parameters = self.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+        match parameters.find(|(name, _)| *name == CONTEXT_PARAMETER) {
+            Some((_, asked)) => cookies::left(&self.cookies).any(|context| context == asked),
+            None => cookies::ours(&self.cookies).is_empty() && cookies::left(&self.cookies).next().is_some(),
+        }
     }
 
     /// The pages that framed sessions of this browser, which may be a workspace's own portal that no configuration names.

@@ -1,7 +1,7 @@
 //! The helper script, and the page that connects a frame.
 
 use super::gateway;
-use crate::support::{Answer, Setup, Token, Upstream};
+use crate::support::{Answer, Setup, TENANT, Token, Upstream};
 
 const IS_FRAMED: [&str; 4] =
     ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Accept: text/html"];
@@ -52,7 +52,7 @@ fn everything_that_is_no_navigation_of_a_frame_is_refused_as_before() {
 #[test]
 fn neither_script_nor_page_holds_a_token() {
     let (gateway, _upstream) = gateway();
-    let token = Token::client().text();
+    let token = Token::client().sealed();
     let cookie = gateway.sign_in(&Token::client());
     let damaged = format!("{}x", &cookie[..cookie.len() - 1]);
     let page = gateway.framed(&format!("/open?other={token}"), &[&format!("Cookie: {damaged}")]);
@@ -63,8 +63,14 @@ fn neither_script_nor_page_holds_a_token() {
 #[test]
 fn a_page_for_who_signed_out_waits_for_them() {
     let (gateway, _upstream) = gateway();
-    let page = gateway.framed("/open", &["Cookie: __Host-vestibule-ended.abcdefghij=x"]);
-    assert!(connects(&page) && page.text().contains("data-left"), "{}", page.text());
+    let waits = |target: &str, cookies: &str| {
+        let page = gateway.framed(target, &[&format!("Cookie: {cookies}")]);
+        assert!(connects(&page), "{page:?}");
+        page.text().contains("data-left=\"yes\"")
+    };
+    let (left, other) = ("__Host-vestibule-ended.abcdefghij=x", "__Host-vestibule.zzzzzzzzzz=x");
+    assert!(waits("/open", left) && waits("/open?_vestibule_ctx=abcdefghij", &format!("{other}; {left}")));
+    assert!(!waits("/open", &format!("{other}; {left}")) && !waits("/open?_vestibule_ctx=zzzzzzzzzz", left));
 }
 
 #[test]
@@ -72,7 +78,12 @@ fn a_platform_that_has_a_script_of_its_own_has_it_loaded_and_no_other() {
     let upstream = Upstream::start();
     let shop = "[hosts.shop]\nplatform = \"shopify\"\naudience = \"id<1>\"\nsecret = { env = \"SESSION_KEY\" }\n\
         tenants = [\"demo.myshopify.com\"]\n\n[session]";
-    let gateway = Setup::new(&upstream).with("[session]", shop).start();
+    let gateway = Setup::new(&upstream).with("[session]", shop);
+    let named = "\nhost = \"assembly\"\n";
+    let gateway = gateway
+        .with("[[grants]]\n", &format!("[[grants]]{named}"))
+        .with("[[default_roles]]\n", &format!("[[default_roles]]{named}tenant = \"{TENANT}\"\n"))
+        .start();
     let page = gateway.framed("/open", &[]);
     assert!(page.text().contains("<meta name=\"shopify-api-key\" content=\"id&lt;1&gt;\">"), "{}", page.text());
     assert!(page.text().contains("<script src=\"https://cdn.shopify.com/shopifycloud/app-bridge.js\"></script>"));
