@@ -5,6 +5,7 @@ mod bootstrap;
 mod connect;
 mod contexts;
 mod credentials;
+mod embed;
 pub(crate) mod forward;
 mod framing;
 mod hangs;

@@ -134,6 +134,12 @@ pub(super) fn starts_like_ours(pair: &[u8]) -> bool {
     pair.get(..COOKIE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
 }
 
+/// The contexts that somebody signed out of in this browser, as it says: nothing that is decided may rest on it.
+pub(super) fn left(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let names = pairs(headers).filter_map(split).map(|(name, _)| name);
+    names.filter_map(|name| name.strip_prefix(COOKIE_PREFIX)?.strip_prefix("-ended."))
+}
+
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     // Each by itself: a browser sends the app's cookies in UTF-8, and one of those must not hide ours.
     let values = headers.get_all(header::COOKIE).iter();
