@@ -50,4 +50,16 @@ const firefox = (cookies) =>
     },
   });
 
+/**
+ * A jar with nothing in it. Chromium's is emptied, because a context of its own would be a private window, whose cookie
+ * settings are others; in Firefox it is a container.
+ */
+export async function freshJar(browser, name) {
+  if (name === "Firefox") return browser.createBrowserContext();
+  const session = await browser.target().createCDPSession();
+  await session.send("Storage.clearCookies");
+  await session.detach();
+  return browser.defaultBrowserContext();
+}
+
 export const launch = { Chromium: chromium, Firefox: firefox };
