@@ -129,6 +129,8 @@ pub struct Session {
     pub idle: Duration,
     /// Life whatever happens.
     pub absolute: Duration,
+    /// Whether pages whose browser keeps no cookie get a bearer.
+    pub bearer: bool,
 }
 
 /// `[identity]`

@@ -18,6 +18,7 @@ use rustls::ServerConfig;
 mod accept;
 mod authenticate;
 mod authorize;
+mod bearer;
 mod body;
 mod bootstrap;
 mod cookies;
@@ -39,6 +40,7 @@ mod record;
 mod respond;
 mod route;
 mod streams;
+mod ticket;
 
 use self::authenticate::{Asking, CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
@@ -82,6 +84,8 @@ pub struct GatewaySettings {
     pub tls: Option<Arc<ServerConfig>>,
     /// Who proves tokens.
     pub hosts: Vec<Arc<dyn HostPlatform>>,
+    /// Whether pages whose browser keeps no cookie get a bearer.
+    pub bearers: bool,
     /// Sealed cookies.
     pub sessions: Arc<Sessions>,
     /// Who holds what.
@@ -171,7 +175,7 @@ impl Gateway {
         let mut target = route::target(&head.uri, &self.public)?;
         exchange.at(target.path());
         let contexts = target.take_parameter(CONTEXT_PARAMETER);
-        let _tickets = target.take_parameter(TICKET_PARAMETER);
+        let tickets = target.take_parameter(TICKET_PARAMETER);
         let selector = Selector::of(&head.headers, contexts.into_iter().next(), &self.public);
         let arrival = match self.posted(&head, &mut target, incoming, exchange).await? {
             Posted::Answer(answer) => return Ok(answer),
@@ -186,6 +190,9 @@ impl Gateway {
             Destination::App(found) => found,
         };
         exchange.routed(&found);
+        if let Some(answer) = self.take_ticket(&head, &target, &tickets, exchange)? {
+            return Ok(answer);
+        }
         let tokens = self.take_tokens(&head, &mut target, found.route);
         self.take_signatures(&mut target, found.route);
         if let Some(answer) = self.bootstrap(&head, &selector, &target, &tokens, exchange).await? {

@@ -14,9 +14,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use moka::Expiry;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -25,10 +22,13 @@ use crate::clock::{Clock, Timestamp};
 use crate::news::{Listener, News};
 use crate::secret::Secret;
 
+mod bearer;
+mod ended;
 mod error;
 mod login;
 mod record;
 mod seal;
+mod ticket;
 
 pub use error::{KeyError, SessionError};
 use record::cookie;
@@ -38,15 +38,6 @@ pub use login::{BegunLogin, EndedLogin, LoginError};
 
 /// What the names of all our cookies begin with. `__Host-` binds a cookie to this exact origin.
 pub const COOKIE_PREFIX: &str = "__Host-vestibule";
-
-/// Ended sessions that are remembered. Each is kept until its absolute end.
-const MAX_REVOKED: u64 = 200_000;
-
-/// How long a session that was replaced by a newer one goes on: requests that were sent with the old cookie are on their way.
-const REPLACED_GOES_ON: Duration = Duration::from_secs(30);
-
-/// How many sessions that took each other's place are looked at.
-const MAX_CHAIN: usize = 8;
 
 /// What the sessions of a gateway are made with.
 #[derive(Clone, Debug)]
@@ -85,8 +76,10 @@ pub struct Session {
     host_role: Option<String>,
     /// The key that it was sealed with.
     mark: KeyMark,
-    /// Of a token that comes with each request, and so never a cookie.
+    /// Of something that comes with each request, and so never a cookie.
     is_lent: bool,
+    /// Of a tab that was opened with a ticket. Nobody renews it there, so it goes on with what takes its place elsewhere.
+    is_tab: bool,
 }
 
 /// Makes, seals, opens and ends sessions.
@@ -97,41 +90,32 @@ pub struct Sessions {
     origin: Origin,
     clock: Clock,
     random: SystemRandom,
-    revoked: Cache<SessionId, Ended>,
+    revoked: ended::List,
+    spent: ticket::Spent,
     ends: News<SessionId>,
-}
-
-/// From when on a session counts for nothing, and when it may be forgotten.
-#[derive(Clone, Copy)]
-struct Ended {
-    at: Timestamp,
-    absolute_end: Timestamp,
-    /// Who took its place. It does not outlive that one.
-    successor: Option<SessionId>,
 }
 
 impl Sessions {
     /// Checks the keys; each must be 32 bytes.
     pub fn new(settings: SessionSettings) -> Result<Self, KeyError> {
-        // A full list gives up what was not asked for longest. The usual policy would turn the newest away instead.
-        let revoked = Cache::builder().max_capacity(MAX_REVOKED).eviction_policy(EvictionPolicy::lru());
-        let revoked = revoked.expire_after(UntilItsEnd(settings.clock.clone())).build();
-        Self::with(settings, revoked, News::default())
+        let revoked = ended::list(&settings.clock);
+        Self::with(settings, revoked, ticket::spent(), News::default())
     }
 
     /// With other settings from now on. What was ended before stays ended: both have one list.
     pub fn after(before: &Self, settings: SessionSettings) -> Result<Self, KeyError> {
-        Self::with(settings, before.revoked.clone(), before.ends.clone())
+        Self::with(settings, before.revoked.clone(), before.spent.clone(), before.ends.clone())
     }
 
     fn with(
         settings: SessionSettings,
-        revoked: Cache<SessionId, Ended>,
+        revoked: ended::List,
+        spent: ticket::Spent,
         ends: News<SessionId>,
     ) -> Result<Self, KeyError> {
         let SessionSettings { keys, idle, absolute, origin, clock } = settings;
         let sealer = Sealer::new(&keys, &origin)?;
-        Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked, ends })
+        Ok(Self { sealer, idle, absolute, origin, clock, random: SystemRandom::new(), revoked, spent, ends })
     }
 
     /// A new session with a new id. Its absolute end counts from the first sight of its token, so that a token which is
@@ -150,8 +134,20 @@ impl Sessions {
         let idle_end = (self.clock.now() + self.idle).min(absolute_end);
         let ancestors = ancestors.into_iter().take(record::MAX_ANCESTORS).collect();
         let host_role = host_role.map(|role| if role.len() > record::MAX_ROLE { String::new() } else { role });
-        let (id, context, mark, is_lent) = (SessionId(id), self.context(&principal), self.sealer.mark(), false);
-        Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, mark, is_lent }
+        let (id, context, mark) = (SessionId(id), self.context(&principal), self.sealer.mark());
+        Session {
+            id,
+            context,
+            principal,
+            confirmed_at,
+            idle_end,
+            absolute_end,
+            ancestors,
+            host_role,
+            mark,
+            is_lent: false,
+            is_tab: false,
+        }
     }
 
     /// The session of a token that comes with each request. There is no cookie of it: it ends when the token does, or is idle
@@ -193,17 +189,25 @@ impl Sessions {
         let name = session.context.cookie_name();
         let mut nonce = [0; 24];
         self.fill(&mut nonce);
-        let sealed = self.sealer.seal(record::PURPOSE, &name, &nonce, &record::encode(session));
+        let purpose = if session.is_tab { record::TAB_PURPOSE } else { record::PURPOSE };
+        let sealed = self.sealer.seal(purpose, &name, &nonce, &record::encode(session));
         let rest = session.absolute_end.since(self.clock.now()).as_secs();
         cookie(&name, &sealed, rest)
     }
 
     /// The session in a cookie, if it is one and has not ended.
     pub fn open(&self, name: &str, value: &Secret) -> Result<Session, SessionError> {
-        let session = self.recall(name, value).ok_or(SessionError::Invalid)?;
+        self.living(self.recall(name, value).ok_or(SessionError::Invalid)?)
+    }
+
+    /// The session, if it has neither reached an end of its own nor been ended. That of a tab is the one that has taken its place.
+    fn living(&self, session: Session) -> Result<Session, SessionError> {
         let now = self.clock.now();
         if now >= session.idle_end || now >= session.absolute_end {
             return Err(SessionError::Expired);
+        }
+        if session.is_tab {
+            return self.still(&session);
         }
         if self.has_ended(&session.id, now) { Err(SessionError::Revoked) } else { Ok(session) }
     }
@@ -212,8 +216,10 @@ impl Sessions {
     /// only, so the name says which context it was sealed for.
     pub fn recall(&self, name: &str, value: &Secret) -> Option<Session> {
         let context = ContextId::of_cookie(name)?;
-        let Opened { record, mark } = self.sealer.open(record::PURPOSE, name, value.expose())?;
-        record::decode(&record, context, mark)
+        let opened = |purpose| self.sealer.open(purpose, name, value.expose());
+        let tab = || opened(record::TAB_PURPOSE).map(|opened| (opened, true));
+        let (Opened { record, mark }, is_tab) = opened(record::PURPOSE).map(|opened| (opened, false)).or_else(tab)?;
+        record::decode(&record, context, mark).map(|session| Session { is_tab, ..session })
     }
 
     /// A re-dated copy, when that is due: a quarter of the idle time has passed, the host confirmed anew, or the key is
@@ -248,49 +254,6 @@ impl Sessions {
     /// Hears when the session is ended or replaced.
     pub fn ends_of(&self, session: &Session) -> Listener<SessionId> {
         self.ends.about(&session.id)
-    }
-
-    /// Ends the session in this process, whoever holds its cookie.
-    pub fn revoke(&self, session: &Session) {
-        self.end(session, self.clock.now(), None);
-    }
-
-    /// Ends a session that has a successor, a moment later, or with its successor if that is sooner.
-    pub fn replace(&self, session: &Session, successor: &Session) {
-        self.end(session, self.clock.now() + REPLACED_GOES_ON, Some(successor.id));
-    }
-
-    /// What was ended before stays ended, and what was replaced before keeps its first end and successor.
-    fn end(&self, session: &Session, at: Timestamp, successor: Option<SessionId>) {
-        let ended = Ended { at, absolute_end: session.absolute_end, successor };
-        let before = self.revoked.get(&session.id).filter(|before| before.at <= at);
-        self.revoked.insert(session.id, before.unwrap_or(ended));
-        self.ends.tell(&session.id);
-    }
-
-    fn has_ended(&self, id: &SessionId, now: Timestamp) -> bool {
-        let mut next = Some(*id);
-        // A chain of renewals within one moment is short; who makes a long one loses the old end of it.
-        for _ in 0..MAX_CHAIN {
-            let Some(ended) = next.and_then(|id| self.revoked.get(&id)) else { return false };
-            if now >= ended.at {
-                return true;
-            }
-            next = ended.successor;
-        }
-        true
-    }
-
-    /// The last of those that took each other's place, if it is alive.
-    fn heir(&self, id: SessionId) -> Option<SessionId> {
-        let mut heir = id;
-        for _ in 0..MAX_CHAIN {
-            match self.revoked.get(&heir) {
-                None => return Some(heir),
-                Some(ended) => heir = ended.successor?,
-            }
-        }
-        None
     }
 
     fn fill(&self, bytes: &mut [u8]) {
@@ -364,15 +327,6 @@ impl ContextId {
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionId([redacted])")
-    }
-}
-
-/// A revocation is forgotten when the session it ended would have ended anyway.
-struct UntilItsEnd(Clock);
-
-impl Expiry<SessionId, Ended> for UntilItsEnd {
-    fn expire_after_create(&self, _: &SessionId, ended: &Ended, _: std::time::Instant) -> Option<Duration> {
-        Some(ended.absolute_end.since(self.0.now()))
     }
 }
 

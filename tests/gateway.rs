@@ -21,6 +21,7 @@ mod sites;
 mod source;
 mod streams;
 mod telemetry;
+mod tickets;
 mod tls;
 mod tokens;
 pub(crate) mod upgrade;

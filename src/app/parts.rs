@@ -122,6 +122,7 @@ impl Parts {
             limits: limits(config.limits.clone()),
             tls: self.tls.as_ref().map(|(_, settings)| Arc::clone(settings)),
             hosts: self.hosts().collect(),
+            bearers: config.session.bearer,
             sessions: Arc::clone(&self.sessions),
             grants: Arc::clone(&self.grants),
             policy: Arc::new(config.policy.clone()),

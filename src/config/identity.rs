@@ -9,7 +9,7 @@ use http::HeaderName;
 use super::document::{Node, Value};
 use super::reader::{Reader, Table};
 use super::units::{self, DAY, HOUR, SECOND};
-use super::values::{Fault, boolean, duration, fault, only, text};
+use super::values::{Fault, boolean, duration, fault, text};
 use super::{Identity, Session};
 use crate::access::Origin;
 use crate::assertion::{MAX_TTL, is_signing_key};
@@ -31,9 +31,9 @@ pub(super) fn session(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<S
             format!("write an absolute time of at least {}", units::show(idle)),
         );
     }
-    let _ = table.optional("bearer", reader, only(boolean, false, "false"));
+    let bearer = table.or("bearer", false, reader, boolean);
     table.finish(reader);
-    (!keys.is_empty()).then_some(Session { keys, idle, absolute })
+    (!keys.is_empty()).then_some(Session { keys, idle, absolute, bearer })
 }
 
 fn key_id(node: &Node) -> Result<String, Fault> {

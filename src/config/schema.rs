@@ -93,7 +93,12 @@ const AFTER_HOSTS: &[Key] = &[
     ),
     key("session.idle", "string", "\"1h\"", "A session ends after this time without a request."),
     key("session.absolute", "string", "\"12h\"", "A session ends this long after its token was first seen."),
-    key("session.bearer", "boolean", "false", "A fallback where cookies are blocked; not available in this version."),
+    key(
+        "session.bearer",
+        "boolean",
+        "false",
+        "A bearer in the memory of pages whose browser keeps no cookie, five minutes at most.",
+    ),
     key("identity.headers.host", "string", "\"X-Vestibule-Host\"", "Header with the host's name in this file."),
     key("identity.headers.tenant", "string", "\"X-Vestibule-Tenant\"", "Header with the workspace id."),
     key("identity.headers.user", "string", "\"X-Vestibule-User\"", "Header with the host's id of the person."),

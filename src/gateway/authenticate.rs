@@ -126,6 +126,9 @@ impl Gateway {
             return if is_meant { Ok(caller) } else { Err(Rejection::ContextMismatch) };
         }
         let Asking { head, upgrades, .. } = asking;
+        if let Some(bearer) = self.bearer(head)? {
+            return self.caller(self.session_of_bearer(&bearer, selector)?).await;
+        }
         check_origin(&head.method, &head.headers, *upgrades, &self.public)?;
         let session = self.session(&head.headers, selector)?;
         self.caller(session).await

@@ -14,6 +14,7 @@ use super::peer::Peer;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::route::{RouteSpec, Target};
+use super::ticket::with_parameter;
 use super::{Gateway, cookies};
 use crate::access::{Origin, Principal};
 use crate::hosts::{Binding, Carrier, HostError, HostPlatform, Presented, Proof};
@@ -156,16 +157,21 @@ impl Gateway {
     /// A new session for a proven caller, in place of the one that this browser had for them; never an old one under a
     /// new name.
     pub(super) fn begin(&self, proof: Proof, live: &[Session], exchange: &mut Exchange) -> Session {
-        let Proof { principal, confirmed, first_seen, ancestors, .. } = proof;
-        let is_asked = self.host(&principal).is_none_or(|host| host.knows_people());
-        let role = (!is_asked).then(|| confirmed.standing.host_role.clone().unwrap_or_default());
-        let session = self.sessions.begin(principal, confirmed.at, first_seen, ancestors, role);
+        let session = self.made(proof);
         for replaced in live.iter().filter(|old| old.principal() == session.principal()) {
             self.sessions.replace(replaced, &session);
         }
         exchange.identify(&session);
         exchange.keep(&self.sessions.set_cookie(&session));
         session
+    }
+
+    /// A new session for a proven caller.
+    pub(super) fn made(&self, proof: Proof) -> Session {
+        let Proof { principal, confirmed, first_seen, ancestors, .. } = proof;
+        let is_asked = self.host(&principal).is_none_or(|host| host.knows_people());
+        let role = (!is_asked).then(|| confirmed.standing.host_role.clone().unwrap_or_default());
+        self.sessions.begin(principal, confirmed.at, first_seen, ancestors, role)
     }
 
     /// The sessions of this browser that are alive, at most one of a context.
@@ -194,12 +200,11 @@ async fn first_proof(
 }
 
 /// To the page that was wanted, where the session's cookie goes along.
-fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
+pub(super) fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
     let mut location = target.to_path_and_query();
     if live.iter().any(|other| other.principal() != session.principal()) {
         // Without a selector the landing page could not tell which of the sessions it belongs to.
-        let separator = if target.query().is_some() { '&' } else { '?' };
-        location = format!("{location}{separator}{CONTEXT_PARAMETER}={}", session.context().as_str());
+        location = with_parameter(target, CONTEXT_PARAMETER, session.context().as_str());
     }
     moved(&location)
 }

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::authenticate::{Asking, Caller, Selector, check_origin};
 use super::body::{Body, Upload};
@@ -15,7 +16,8 @@ use super::forward::upload_rejection;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::{Gateway, cookies};
-use crate::access::{HostName, OrganizationId, Permission, RoleKey, SubjectId};
+use crate::access::{HostName, OrganizationId, Origin, Permission, RoleKey, SubjectId};
+use crate::clock::Timestamp;
 use crate::hosts::{HostPlatform, Manner, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::{ContextId, Session};
@@ -30,6 +32,8 @@ pub(super) enum Endpoint {
     Session,
     /// `logout`.
     Logout,
+    /// `ticket`: an address for a tab of its own.
+    Ticket,
     /// `jwks.json`.
     Jwks,
     /// `login/{host}`: a page of the host's platform asks for a login.
@@ -44,6 +48,18 @@ pub(super) enum Endpoint {
 struct TokenExchange {
     token: String,
     host: Option<String>,
+    /// The page that frames the one that asks, as its browser says.
+    parent: Option<String>,
+    /// Whether a bearer is wanted too, in case that the browser does not keep the cookie.
+    #[serde(default)]
+    bearer: bool,
+}
+
+/// A host's token that a page of ours came with, from where, and whose it may be.
+pub(super) struct Exchanged {
+    pub(super) token: String,
+    pub(super) host: Option<String>,
+    pub(super) parent: Option<String>,
 }
 
 impl Endpoint {
@@ -52,6 +68,7 @@ impl Endpoint {
         match names {
             ["session"] => Some(Self::Session),
             ["logout"] => Some(Self::Logout),
+            ["ticket"] => Some(Self::Ticket),
             ["jwks.json"] => Some(Self::Jwks),
             ["login", host] => HostName::new(host).ok().map(Self::Login),
             ["callback"] => Some(Self::Callback),
@@ -64,6 +81,7 @@ impl Endpoint {
         match self {
             Self::Session => "/.vestibule/session",
             Self::Logout => "/.vestibule/logout",
+            Self::Ticket => "/.vestibule/ticket",
             Self::Jwks => "/.vestibule/jwks.json",
             Self::Login(_) => "/.vestibule/login/{host}",
             Self::Callback => "/.vestibule/callback",
@@ -86,6 +104,7 @@ impl Gateway {
             (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, upload, exchange).await,
             (Endpoint::Session, &Method::POST) => self.exchange_token(head, selector, upload, exchange).await,
             (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, upload, exchange).await,
+            (Endpoint::Ticket, &Method::POST) => self.give_ticket(head, selector, upload, exchange).await,
             (Endpoint::Login(host), &Method::GET | &Method::POST) => {
                 self.begin_login(host, head, upload, exchange).await
             }
@@ -111,42 +130,63 @@ impl Gateway {
         let credential = self.credentials.find(head, true)?;
         let asking = Asking { head, peer: &exchange.peer, upgrades: false };
         let caller = self.authenticate(&asking, credential, selector, &mut upload).await?;
-        self.describe(&caller, exchange).await
+        self.describe(&caller, None, exchange).await
     }
 
     async fn exchange_token(
         &self,
         head: &Parts,
         selector: &Selector,
-        upload: Upload,
+        mut upload: Upload,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
         check_origin(&head.method, &head.headers, false, &self.public)?;
         exchange.event = "exchange";
-        // Ended, or one of several: the selector, if there is one, still says which context the token must be of.
-        let current = self.session(&head.headers, selector).ok();
-        let asked: TokenExchange = serde_json::from_slice(&collect(upload).await?)
-            .map_err(|_| Rejection::MalformedRequest("the body is not {\"token\":…}"))?;
-        if asked.token.is_empty() {
+        let asked: TokenExchange = read_json(&mut upload, "the body is not {\"token\":…}").await?;
+        let wants_bearer = asked.bearer && self.bearers;
+        let exchanged = Exchanged { token: asked.token, host: asked.host, parent: asked.parent };
+        let (proof, live) = self.exchanged(&exchanged, head, selector, exchange).await?;
+        let session = self.begin(proof, &live, exchange);
+        let bearer = wants_bearer.then(|| self.sessions.bearer(&session));
+        let caller = self.caller(session).await?;
+        self.describe(&caller, bearer, exchange).await
+    }
+
+    /// Proves a token that a page of ours came with. It must be of the context that the page is in, if it is in one.
+    pub(super) async fn exchanged(
+        &self,
+        exchanged: &Exchanged,
+        head: &Parts,
+        selector: &Selector,
+        exchange: &Exchange,
+    ) -> Result<(Proof, Vec<Session>), Rejection> {
+        let Exchanged { token, host, parent } = exchanged;
+        if token.is_empty() {
             return Err(Rejection::TokenMissing);
         }
-        let wanted = asked.host.map(|name| HostName::new(&name)).transpose().map_err(|_| Rejection::TokenInvalid)?;
+        let wanted = host.as_deref().map(HostName::new).transpose().map_err(|_| Rejection::TokenInvalid)?;
+        let parent = parent.as_deref().map(Origin::parse).transpose().map_err(|_| Rejection::OriginRefused)?;
         let may_read = |host: &&Arc<dyn HostPlatform>| {
             host.opens_session() && wanted.as_ref().is_none_or(|name| host.name() == name)
         };
-        let hosts: Vec<_> = self.hosts.iter().filter(may_read).collect();
+        let may_come = |host: &&Arc<dyn HostPlatform>| parent.as_ref().is_none_or(|page| host.allows_origin(page));
+        let hosts: Vec<_> = self.hosts.iter().filter(may_read).filter(may_come).collect();
+        if hosts.is_empty() && parent.is_some() {
+            return Err(Rejection::OriginRefused);
+        }
+        // Ended, or one of several: the selector, if there is one, still says which context the token must be of.
+        let current = self.session(&head.headers, selector).ok();
         let live = self.live(&head.headers);
-        let presented = Presented { live: principals(&live), manner: Manner::Exchange, ..Presented::default() };
-        let mut proof = self.prove(&hosts, &Secret::from(asked.token.as_str()), &presented, &exchange.peer).await?;
+        let (principals, manner) = (principals(&live), Manner::Exchange);
+        let presented = Presented { framed_by: parent, live: principals, manner, ..Presented::default() };
+        let mut proof = self.prove(&hosts, &Secret::from(token.as_str()), &presented, &exchange.peer).await?;
         let context = self.sessions.context(&proof.principal);
         let expected = selector.0.as_deref().or(current.as_ref().map(|session| session.context().as_str()));
         if expected.is_some_and(|expected| expected != context.as_str()) {
             return Err(Rejection::ContextMismatch);
         }
         self.keep_framing_pages(&mut proof, &context, &head.headers);
-        let session = self.begin(proof, &live, exchange);
-        let caller = self.caller(session).await?;
-        self.describe(&caller, exchange).await
+        Ok((proof, live))
     }
 
     /// A renewal does not change the page that frames us, and the token does not know it; the cookie does, also after its
@@ -179,8 +219,14 @@ impl Gateway {
             self.sessions.revoke(&caller.session);
             return Ok(done());
         }
-        check_origin(&head.method, &head.headers, false, &self.public)?;
         exchange.event = "logout";
+        if let Some(bearer) = self.bearer(head)? {
+            let session = self.session_of_bearer(&bearer, selector)?;
+            exchange.identify(&session);
+            self.sessions.revoke(&session);
+            return Ok(done());
+        }
+        check_origin(&head.method, &head.headers, false, &self.public)?;
         match self.session(&head.headers, selector) {
             Ok(session) => {
                 exchange.identify(&session);
@@ -195,7 +241,12 @@ impl Gateway {
     }
 
     /// The body of `GET /.vestibule/session`: who, and what they hold in the whole tenant.
-    async fn describe(&self, caller: &Caller, exchange: &mut Exchange) -> Result<Response<Body>, Rejection> {
+    async fn describe(
+        &self,
+        caller: &Caller,
+        bearer: Option<(String, Timestamp)>,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Rejection> {
         exchange.recognise(&self.sessions, caller);
         let grants = self
             .grants
@@ -205,7 +256,7 @@ impl Gateway {
         let effective = self.policy.effective(&caller.principal, None, &grants);
         let session: &Session = caller.renewed.as_ref().unwrap_or(&caller.session);
         let principal = &caller.principal;
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "context": session.context().as_str(),
             "host": principal.host().as_str(),
             "tenant": principal.tenant().as_str(),
@@ -217,11 +268,20 @@ impl Gateway {
             "permissions": effective.permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
             "expires_at": session.expires_at().to_rfc3339(),
         });
+        if let Some((bearer, end)) = bearer {
+            body["bearer"] = bearer.into();
+            body["bearer_expires_at"] = end.to_rfc3339().into();
+        }
         Ok(own(StatusCode::OK, "application/json", body.to_string()))
     }
 }
 
-async fn collect(mut upload: Upload) -> Result<Bytes, Rejection> {
+/// The body, as JSON. `problem` is for the log; a caller is told nothing of what was sent.
+pub(super) async fn read_json<T: DeserializeOwned>(upload: &mut Upload, problem: &'static str) -> Result<T, Rejection> {
+    serde_json::from_slice(&collect(upload).await?).map_err(|_| Rejection::MalformedRequest(problem))
+}
+
+async fn collect(upload: &mut Upload) -> Result<Bytes, Rejection> {
     let mut body = BytesMut::new();
     while let Some(frame) = upload.frame().await {
         let frame = frame.map_err(|error| upload_rejection(&error))?;

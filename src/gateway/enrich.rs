@@ -9,12 +9,12 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
-use super::cookies;
 use super::forward::{UpgradeKey, Wire};
 use super::headers::{is_reserved, listed_in_connection, reads_like};
 use super::interim::Interim;
 use super::peer::Peer;
 use super::route::Target;
+use super::{bearer, cookies};
 use crate::access::{Effective, Origin, Permission, Permit, Principal, RoleKey, Standing};
 use crate::assertion::Assertions;
 use crate::hosts::Carrier;
@@ -222,6 +222,12 @@ impl Outbound<'_> {
         }
         if let Some(page) = caller.get(header::REFERER).and_then(|value| self.enrich.referer(value)) {
             headers.insert(header::REFERER, page);
+        }
+        if caller.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+            headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
+            if let Some(kept) = bearer::protocols_of_the_app(caller) {
+                headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept);
+            }
         }
         if let Some(kept) = cookies::without_ours(caller) {
             headers.insert(header::COOKIE, kept);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use self::upstream::Attempt;
 use super::Limits;
+use super::bearer;
 use super::body::{Body, Download, Progress, Upload, UploadError};
 use super::enrich::Outbound;
 use super::respond::Rejection;
@@ -122,7 +123,9 @@ pub(super) async fn forward(
     let personal = permit.principal().is_some();
     let (answer, tunnel) = match (answer.status(), upgrade) {
         (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => {
+            let speaks_ours = bearer::asks_for_ours(&head.headers);
             let (answer, tunnel) = tunnel::open(answer, &key, head)?;
+            let answer = if speaks_ours { answer::in_protocol(answer, bearer::PROTOCOL) } else { answer };
             (answer, Some(tunnel))
         }
         (StatusCode::SWITCHING_PROTOCOLS, None) => return Err(broken("101 although no upgrade was asked for")),

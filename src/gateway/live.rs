@@ -57,6 +57,8 @@ pub(super) struct Snapshot {
     /// Where tokens of single requests may stand.
     pub(super) credentials: Credentials,
     pub(super) proven: Proven,
+    /// Whether there are bearers.
+    pub(super) bearers: bool,
     pub(super) sessions: Arc<Sessions>,
     pub(super) grants: Arc<GrantLookup>,
     pub(super) policy: Arc<Policy>,
@@ -169,6 +171,7 @@ impl Snapshot {
             proven: Proven::new(),
             entrances,
             hosts,
+            bearers: settings.bearers,
             sessions: settings.sessions,
             grants: settings.grants,
             policy: settings.policy,

@@ -14,6 +14,9 @@ use crate::clock::Timestamp;
 /// What records are sealed for.
 pub(super) const PURPOSE: &str = "vestibule session v1";
 
+/// The same for a tab that was opened with a ticket.
+pub(super) const TAB_PURPOSE: &str = "vestibule tab v1";
+
 /// Pages that may frame one session: the portal, and the page that did if it is another.
 pub(super) const MAX_ANCESTORS: usize = 2;
 
@@ -68,8 +71,19 @@ pub(super) fn decode(record: &[u8], context: ContextId, mark: KeyMark) -> Option
     .previewed_by(optional(actor).map(SubjectId::new).transpose().ok()?);
     let (ancestors, rest) = origins(rest)?;
     let host_role = if rest.is_empty() { None } else { Some(role(rest)?) };
-    let (id, is_lent) = (SessionId(*id), false);
-    Some(Session { id, context, principal, confirmed_at, idle_end, absolute_end, ancestors, host_role, mark, is_lent })
+    Some(Session {
+        id: SessionId(*id),
+        context,
+        principal,
+        confirmed_at,
+        idle_end,
+        absolute_end,
+        ancestors,
+        host_role,
+        mark,
+        is_lent: false,
+        is_tab: false,
+    })
 }
 
 /// Fifty bits that tell contexts apart in one browser; nothing is decided by them alone.

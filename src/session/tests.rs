@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::ended::{MAX_REVOKED, REPLACED_GOES_ON};
 use super::*;
 use crate::access::{HostName, Kind, OrganizationId, SubjectId, TenantId};
 

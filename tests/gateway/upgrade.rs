@@ -23,7 +23,7 @@ pub(crate) fn handshake(gateway: &Gateway, cookie: &str, more: &[&str]) -> Vec<u
 }
 
 /// An app that speaks WebSocket with a library of its own.
-fn echo_server() -> std::net::SocketAddr {
+pub(crate) fn echo_server() -> std::net::SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {

@@ -29,6 +29,13 @@ pub(super) fn clean(mut answer: Response<Body>, personal: bool) -> Response<Body
     answer
 }
 
+/// Names this subprotocol where the app chose none: a browser that offered some ends a WebSocket that has none of them
+/// (RFC 6455 §4.1).
+pub(super) fn in_protocol(mut answer: Response<Body>, name: &'static str) -> Response<Body> {
+    insert_if_absent(answer.headers_mut(), header::SEC_WEBSOCKET_PROTOCOL, name);
+    answer
+}
+
 /// Trailers may not say in our name what a header may not, nor anything about one connection: a caller of HTTP/2 would take
 /// the whole answer for malformed (RFC 9113 §8.2.2).
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {

@@ -195,6 +195,7 @@ fn settings_of(
         tls: None,
         limits: Limits::default(),
         hosts: vec![Arc::clone(host) as Arc<dyn HostPlatform>],
+        bearers: false,
         sessions: Arc::clone(sessions),
         grants: Arc::clone(grants),
         policy: Arc::new(Policy::new(&[role]).expect("a role")),
