@@ -24,6 +24,7 @@ mod bootstrap;
 mod cookies;
 mod credentials;
 mod each;
+mod embed;
 mod endpoints;
 mod enrich;
 mod entrances;
@@ -31,6 +32,7 @@ mod form;
 mod forward;
 mod headers;
 mod interim;
+mod jar;
 mod limiter;
 mod limits;
 mod live;
@@ -44,6 +46,7 @@ mod ticket;
 
 use self::authenticate::{Asking, CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
+use self::embed::Framed;
 use self::enrich::Outbound;
 use self::form::{Arrival, Posted};
 use self::forward::{Bounds, UpgradeKey, Upstream};
@@ -132,7 +135,7 @@ impl Gateway {
     /// answers can be sent, if they can.
     async fn handle(&self, request: Request<Incoming>, socket: IpAddr, interim: Option<Interim>) -> Response<Body> {
         let (head, incoming) = request.into_parts();
-        let as_page = is_navigation(&head);
+        let (as_page, framed) = (is_navigation(&head), Framed::of(&head));
         let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);
         let mut exchange = Exchange::new(peer, &head, &self.request_ids);
         // What is left of a body must not be read as the next request. HTTP/2 ends the stream alone.
@@ -142,7 +145,7 @@ impl Gateway {
         let result = passing.await.unwrap_or(Err(Rejection::InternalError("a panic, see standard error")));
         let (mut answer, rejection) = match result {
             Ok(answer) => (answer, None),
-            Err(rejection) => (respond::refuse(&rejection, as_page, &exchange.request_id), Some(rejection)),
+            Err(rejection) => (self.refuse(&rejection, as_page, framed.as_ref(), &mut exchange), Some(rejection)),
         };
         let headers = answer.headers_mut();
         if rejection.is_none() {
@@ -161,6 +164,22 @@ impl Gateway {
         telemetry::measure(&record);
         self.audit.publish(record);
         answer
+    }
+
+    /// A refusal; in a frame that a fresh token would help, as the page that asks for one. That one is shown wherever the
+    /// sessions of this browser were.
+    fn refuse(
+        &self,
+        rejection: &Rejection,
+        as_page: bool,
+        framed: Option<&Framed>,
+        exchange: &mut Exchange,
+    ) -> Response<Body> {
+        let connect =
+            framed.and_then(|frame| Some((frame, self.embed.connect(rejection, frame, &exchange.request_id)?)));
+        let Some((frame, page)) = connect else { return respond::refuse(rejection, as_page, &exchange.request_id) };
+        exchange.framed_by(&frame.ancestors(&self.sessions), &self.frame_sources);
+        page
     }
 
     /// The straight line. From here on the caller's headers and target are only read.
@@ -221,7 +240,9 @@ impl Gateway {
         };
         let session = caller.as_ref().map(|caller| caller.session.id());
         let socket = session.filter(|_| upgrade.is_some()).map(|session| self.socket(session)).transpose()?;
+        let scope = caller.as_ref().map(|caller| caller.scope(&head.headers)).unwrap_or_default();
         let outbound = Outbound {
+            scope: &scope,
             enrich: &self.enrich,
             target: &target,
             peer: &exchange.peer,

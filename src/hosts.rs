@@ -19,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 pub mod assembly;
+mod bridge;
 mod carrier;
 mod claims;
 mod fetch;
@@ -51,6 +52,7 @@ mod signed_request;
 pub mod vectors;
 mod written;
 
+pub use bridge::Bridge;
 pub use hosted::{ClaimNames, Hosted, HostedSettings, Tenants};
 pub use installs::{Installs, InstallsError};
 pub use keys::{Algorithm, KeyError, KeySet, PublicKey};
@@ -86,6 +88,16 @@ pub trait HostPlatform: Send + Sync {
 
     /// How people sign in there, for platforms whose tokens are the answer to a login that we begin.
     fn login(&self) -> Option<Login<'_>> {
+        None
+    }
+
+    /// How a page of the app gets a fresh token, for platforms that have a way.
+    fn bridge(&self) -> Option<&Bridge> {
+        None
+    }
+
+    /// The app's id at the platform, where tokens name it.
+    fn app(&self) -> Option<&str> {
         None
     }
 

@@ -3,7 +3,9 @@
 mod answers;
 mod bootstrap;
 mod connect;
+mod contexts;
 mod credentials;
+mod embed;
 pub(crate) mod forward;
 mod framing;
 mod hangs;

@@ -11,16 +11,17 @@ use serde::de::DeserializeOwned;
 
 use super::authenticate::{Asking, Caller, Selector, check_origin};
 use super::body::{Body, Upload};
-use super::bootstrap::principals;
 use super::forward::upload_rejection;
+use super::jar::Jar;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
+use super::route::{self, Target, canonical_project};
 use super::{Gateway, cookies};
-use crate::access::{HostName, OrganizationId, Origin, Permission, RoleKey, SubjectId};
+use crate::access::{HostName, OrganizationId, Origin, Permission, ProjectKey, RoleKey, SubjectId};
 use crate::clock::Timestamp;
 use crate::hosts::{HostPlatform, Manner, Presented, Proof};
 use crate::secret::Secret;
-use crate::session::{ContextId, Session};
+use crate::session::{ContextId, Session, clear_cookie};
 
 /// The most bytes that a body for us may have: a token of 8 KiB and what is around it.
 const MAX_BODY: usize = 16 * 1024;
@@ -36,6 +37,8 @@ pub(super) enum Endpoint {
     Ticket,
     /// `jwks.json`.
     Jwks,
+    /// `embed.js`: the helper of embedded pages.
+    Embed,
     /// `login/{host}`: a page of the host's platform asks for a login.
     Login(HostName),
     /// `callback`: the platform answers it.
@@ -70,6 +73,7 @@ impl Endpoint {
             ["logout"] => Some(Self::Logout),
             ["ticket"] => Some(Self::Ticket),
             ["jwks.json"] => Some(Self::Jwks),
+            ["embed.js"] => Some(Self::Embed),
             ["login", host] => HostName::new(host).ok().map(Self::Login),
             ["callback"] => Some(Self::Callback),
             _ => None,
@@ -83,6 +87,7 @@ impl Endpoint {
             Self::Logout => "/.vestibule/logout",
             Self::Ticket => "/.vestibule/ticket",
             Self::Jwks => "/.vestibule/jwks.json",
+            Self::Embed => "/.vestibule/embed.js",
             Self::Login(_) => "/.vestibule/login/{host}",
             Self::Callback => "/.vestibule/callback",
         }
@@ -101,6 +106,7 @@ impl Gateway {
     ) -> Result<Response<Body>, Rejection> {
         match (&endpoint, &head.method) {
             (Endpoint::Jwks, &Method::GET | &Method::HEAD) => Ok(self.jwks()),
+            (Endpoint::Embed, &Method::GET | &Method::HEAD) => Ok(self.embed.answer(&head.headers)),
             (Endpoint::Session, &Method::GET | &Method::HEAD) => self.who_am_i(head, selector, upload, exchange).await,
             (Endpoint::Session, &Method::POST) => self.exchange_token(head, selector, upload, exchange).await,
             (Endpoint::Logout, &Method::POST) => self.log_out(head, selector, upload, exchange).await,
@@ -130,7 +136,8 @@ impl Gateway {
         let credential = self.credentials.find(head, true)?;
         let asking = Asking { head, peer: &exchange.peer, upgrades: false };
         let caller = self.authenticate(&asking, credential, selector, &mut upload).await?;
-        self.describe(&caller, None, exchange).await
+        let project = asked_project(&route::target(&head.uri, &self.public)?)?;
+        self.describe(&caller, project.as_ref(), None, exchange).await
     }
 
     async fn exchange_token(
@@ -145,11 +152,11 @@ impl Gateway {
         let asked: TokenExchange = read_json(&mut upload, "the body is not {\"token\":…}").await?;
         let wants_bearer = asked.bearer && self.bearers;
         let exchanged = Exchanged { token: asked.token, host: asked.host, parent: asked.parent };
-        let (proof, live) = self.exchanged(&exchanged, head, selector, exchange).await?;
-        let session = self.begin(proof, &live, exchange);
+        let (proof, jar) = self.exchanged(&exchanged, head, selector, exchange).await?;
+        let session = self.begin(proof, &jar, exchange);
         let bearer = wants_bearer.then(|| self.sessions.bearer(&session));
         let caller = self.caller(session).await?;
-        self.describe(&caller, bearer, exchange).await
+        self.describe(&caller, None, bearer, exchange).await
     }
 
     /// Proves a token that a page of ours came with. It must be of the context that the page is in, if it is in one.
@@ -159,7 +166,7 @@ impl Gateway {
         head: &Parts,
         selector: &Selector,
         exchange: &Exchange,
-    ) -> Result<(Proof, Vec<Session>), Rejection> {
+    ) -> Result<(Proof, Jar), Rejection> {
         let Exchanged { token, host, parent } = exchanged;
         if token.is_empty() {
             return Err(Rejection::TokenMissing);
@@ -176,8 +183,8 @@ impl Gateway {
         }
         // Ended, or one of several: the selector, if there is one, still says which context the token must be of.
         let current = self.session(&head.headers, selector).ok();
-        let live = self.live(&head.headers);
-        let (principals, manner) = (principals(&live), Manner::Exchange);
+        let jar = self.jar(&head.headers);
+        let (principals, manner) = (jar.principals(), Manner::Exchange);
         let presented = Presented { framed_by: parent, live: principals, manner, ..Presented::default() };
         let mut proof = self.prove(&hosts, &Secret::from(token.as_str()), &presented, &exchange.peer).await?;
         let context = self.sessions.context(&proof.principal);
@@ -186,7 +193,7 @@ impl Gateway {
             return Err(Rejection::ContextMismatch);
         }
         self.keep_framing_pages(&mut proof, &context, &head.headers);
-        Ok((proof, live))
+        Ok((proof, jar))
     }
 
     /// A renewal does not change the page that frames us, and the token does not know it; the cookie does, also after its
@@ -231,7 +238,8 @@ impl Gateway {
             Ok(session) => {
                 exchange.identify(&session);
                 self.sessions.revoke(&session);
-                exchange.keep(&session.clear_cookie());
+                exchange.keep(&clear_cookie(&session.context().cookie_name()));
+                exchange.keep(&self.sessions.tombstone(&session));
             }
             // Nobody is signed in, which is what was wanted.
             Err(Rejection::SessionMissing | Rejection::SessionExpired) => {}
@@ -240,10 +248,11 @@ impl Gateway {
         Ok(done())
     }
 
-    /// The body of `GET /.vestibule/session`: who, and what they hold in the whole tenant.
+    /// The body of `GET /.vestibule/session`: who, and what they hold on the project, or else in the whole tenant.
     async fn describe(
         &self,
         caller: &Caller,
+        project: Option<&ProjectKey>,
         bearer: Option<(String, Timestamp)>,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Rejection> {
@@ -253,7 +262,7 @@ impl Gateway {
             .of(&caller.principal, &caller.standing)
             .await
             .map_err(|error| Rejection::PermissionsUnavailable(error.to_string()))?;
-        let effective = self.policy.effective(&caller.principal, None, &grants);
+        let effective = self.policy.effective(&caller.principal, project, &grants);
         let session: &Session = caller.renewed.as_ref().unwrap_or(&caller.session);
         let principal = &caller.principal;
         let mut body = serde_json::json!({
@@ -274,6 +283,17 @@ impl Gateway {
         }
         Ok(own(StatusCode::OK, "application/json", body.to_string()))
     }
+}
+
+/// The project of `?project=`, if there is one, as it would be written in a path.
+fn asked_project(target: &Target) -> Result<Option<ProjectKey>, Rejection> {
+    let mut values = target.parameters("project");
+    match (values.next(), values.next()) {
+        (None, _) => Some(None),
+        (Some(Some(value)), None) => canonical_project(&value).map(Some),
+        _ => None,
+    }
+    .ok_or(Rejection::MalformedRequest("the project parameter is repeated or unreadable"))
 }
 
 /// The body, as JSON. `problem` is for the log; a caller is told nothing of what was sent.

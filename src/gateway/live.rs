@@ -13,6 +13,7 @@ use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
 use super::credentials::Credentials;
 use super::each::Proven;
+use super::embed::Embed;
 use super::enrich::{Enrich, OfHosts};
 use super::entrances::Entrances;
 use super::forward::{Pool, Requests, Upstream};
@@ -75,6 +76,8 @@ pub(super) struct Snapshot {
     pub(super) drain_time: Duration,
     /// `frame-ancestors` for answers that belong to no session.
     pub(super) frame_sources: String,
+    /// The helper of embedded pages.
+    pub(super) embed: Embed,
     upstream: Arc<UpstreamSettings>,
     /// Moves when the app's address does: connections to the old one are not used for the new one.
     upstream_generation: u64,
@@ -170,6 +173,7 @@ impl Snapshot {
             credentials,
             proven: Proven::new(),
             entrances,
+            embed: Embed::new(&hosts),
             hosts,
             bearers: settings.bearers,
             sessions: settings.sessions,

@@ -43,6 +43,8 @@ pub(super) struct Exchange {
     allowed: bool,
     /// Who may frame the answer: the session's own pages, once it is known.
     ancestors: Option<Vec<Origin>>,
+    /// Sources for the page of a refusal, where they are not those of all.
+    sources: Option<String>,
     cookies: Vec<HeaderValue>,
 }
 
@@ -77,6 +79,7 @@ impl Exchange {
             upstream_duration: None,
             allowed: false,
             ancestors: None,
+            sources: None,
             cookies: Vec::new(),
         }
     }
@@ -145,8 +148,19 @@ impl Exchange {
         std::mem::take(&mut self.cookies)
     }
 
+    /// The answer may be framed by these pages too, beside `others`.
+    pub(super) fn framed_by(&mut self, pages: &[Origin], others: &str) {
+        if !pages.is_empty() {
+            let pages = pages.iter().map(Origin::as_str).collect::<Vec<_>>().join(" ");
+            self.sources = Some(if others == "'none'" { pages } else { format!("{others} {pages}") });
+        }
+    }
+
     /// `frame-ancestors` sources for the answer.
     pub(super) fn ancestors(&self) -> Option<String> {
+        if let Some(sources) = &self.sources {
+            return Some(sources.clone());
+        }
         let list = self.ancestors.as_ref().filter(|list| !list.is_empty())?;
         Some(list.iter().map(Origin::as_str).collect::<Vec<_>>().join(" "))
     }

@@ -88,6 +88,11 @@ impl Rejection {
         self.face().code
     }
 
+    /// Whether a fresh token of the host would end it.
+    pub(super) fn is_renewable(&self) -> bool {
+        matches!(self, Self::SessionMissing | Self::SessionExpired | Self::ContextAmbiguous)
+    }
+
     /// What only the log may know.
     pub(super) fn cause(&self) -> Option<&str> {
         match self {
@@ -171,7 +176,7 @@ impl Rejection {
 pub(super) fn refuse(rejection: &Rejection, as_page: bool, request_id: &str) -> Response<Body> {
     let face = rejection.face();
     let (kind, text) = if as_page {
-        ("text/html; charset=utf-8", page(&face, request_id))
+        ("text/html; charset=utf-8", fill(include_str!("respond/page.html"), rejection, request_id, &[]))
     } else {
         ("application/problem+json", problem(&face, request_id))
     };
@@ -217,15 +222,34 @@ fn problem(face: &Face, request_id: &str) -> String {
     .to_string()
 }
 
-/// A self-contained page: no script, no external asset, readable at 300 pixels, light and dark.
-fn page(face: &Face, request_id: &str) -> String {
-    format!(
-        include_str!("respond/page.html"),
-        status = face.status.as_u16(),
-        code = face.code,
-        sentence = face.sentence,
-        request_id = request_id,
-    )
+/// How our pages look: readable at 300 pixels, light and dark.
+pub(super) const STYLE: &str = include_str!("respond/page.css");
+
+/// A page of ours that says why not: the template with what it says in place of `{names}`.
+pub(super) fn fill(template: &str, rejection: &Rejection, request_id: &str, more: &[(&str, &str)]) -> String {
+    let face = rejection.face();
+    let status = face.status.as_u16().to_string();
+    let own = [
+        ("status", status.as_str()),
+        ("code", face.code),
+        ("sentence", face.sentence),
+        ("request_id", request_id),
+        ("style", STYLE),
+    ];
+    let value = |name: &str| own.iter().chain(more).find(|(own, _)| *own == name).map_or("", |(_, value)| value);
+    let (mut page, mut rest) = (String::with_capacity(template.len() * 2), template);
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
+        page.push_str(before);
+        page.push_str(value(name));
+        rest = after;
+    }
+    page + rest
+}
+
+/// A text as it may stand in a page.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -284,6 +308,7 @@ mod tests {
     fn a_cause_never_reaches_the_caller() {
         let secret = Rejection::UpstreamUnavailable("10.0.0.7 refused".into());
         let face = secret.face();
-        assert!(!page(&face, "r").contains("10.0.0.7") && !problem(&face, "r").contains("10.0.0.7"));
+        let page = fill(include_str!("respond/page.html"), &secret, "r", &[]);
+        assert!(!page.contains("10.0.0.7") && !problem(&face, "r").contains("10.0.0.7"));
     }
 }

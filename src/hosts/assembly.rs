@@ -11,6 +11,7 @@ use moka::future::Cache as Flight;
 use moka::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+use super::bridge::{self, Bridge};
 use super::sealed_cbc::SealedCbc;
 use super::{
     Carrier, Confirmed, HostError, HostPlatform, Pending, Presented, Proof, REFUSAL_TIME, Refusal, StartError, count,
@@ -291,6 +292,10 @@ impl HostPlatform for Assembly {
 
     fn carriers(&self) -> &[Carrier] {
         &[Carrier::Query(Cow::Borrowed("token"))]
+    }
+
+    fn bridge(&self) -> Option<&Bridge> {
+        Some(&bridge::ASSEMBLY)
     }
 
     fn allows_origin(&self, origin: &Origin) -> bool {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::bridge::Bridge;
 use super::claims::Claims;
 use super::introspection::{Introspection, Meaning};
 use super::jwks::RemoteKeys;
@@ -235,6 +236,14 @@ impl HostPlatform for Hosted {
             client: audience.as_deref()?,
             deployments,
         })
+    }
+
+    fn bridge(&self) -> Option<&Bridge> {
+        self.settings.platform.bridge.as_ref()
+    }
+
+    fn app(&self) -> Option<&str> {
+        self.settings.audience.as_deref()
     }
 
     fn opens_session(&self) -> bool {

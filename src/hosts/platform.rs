@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::bridge::Bridge;
 pub use super::carrier::{Binding, Carrier, Comes};
 use super::keys::Algorithm;
 use crate::access::Kind;
@@ -60,6 +61,8 @@ pub struct Platform {
     pub headers: &'static [&'static str],
     /// Pages that frame apps there, where that is known.
     pub origins: &'static [&'static str],
+    /// How a page of the app gets a fresh token, where that is known.
+    pub bridge: Option<Bridge>,
     /// What a reader of the documentation should know.
     pub about: About,
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::bridge;
 use super::keys::Algorithm;
 use super::platform::{About, App, Audience, Carrier, Comes, Field, Issuer, KeySource, KindOf, Life};
 use super::platform::{Once, Platform, Scheme, Unit};
@@ -54,6 +55,7 @@ const SECRET_JWT: Platform = Platform {
     email: None,
     headers: &[],
     origins: &[],
+    bridge: None,
     about: ABOUT,
 };
 

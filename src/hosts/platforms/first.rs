@@ -6,7 +6,7 @@ use super::super::platform::{
     About, App, Audience, Carrier, CbcForm, Comes, Field, GcmForm, Issuer, KeySource, KindOf, Life, Once, PayloadForm,
     Platform, QueryForm, Rule, Scheme, Unit,
 };
-use super::{ABOUT, BEARER, MINUTE, SECRET_JWT, SIGNED_JWT, form, header, query};
+use super::{ABOUT, BEARER, MINUTE, SECRET_JWT, SIGNED_JWT, bridge, form, header, query};
 use crate::access::Kind;
 
 pub(super) static ROWS: &[Platform] = &[
@@ -22,6 +22,7 @@ pub(super) static ROWS: &[Platform] = &[
         user: Field::At(&["clientId"]),
         kind: KindOf::InternalIf(&["internalUserId"], &[]),
         origins: &["https://dashboard.assembly.com", "https://*.myassembly.com", "https://*.copilot.app"],
+        bridge: Some(bridge::ASSEMBLY),
         about: About {
             find: "`api_key` is made when the app is added under App Setup.",
             notes: &[
@@ -41,6 +42,7 @@ pub(super) static ROWS: &[Platform] = &[
         leeway: Duration::from_secs(10),
         tenant: Field::HostOf(&["dest"]),
         origins: &["https://admin.shopify.com", "https://*.myshopify.com"],
+        bridge: Some(bridge::SHOPIFY),
         about: About {
             find: "`audience` is the app's client id and `secret` its client secret, both under API credentials.",
             notes: &["A token lives for one minute. The tenant is the shop's domain, such as `demo.myshopify.com`."],
@@ -61,6 +63,7 @@ pub(super) static ROWS: &[Platform] = &[
         rules: &[Rule::RequestHash(&["qsh"])],
         tenant: Field::At(&["iss"]),
         origins: &["https://*.atlassian.net"],
+        bridge: Some(bridge::ATLASSIAN),
         about: About {
             find: "Each site sends its `sharedSecret` once, in the `installed` call, which the gateway can learn from (`docs/atlassian-connect.md`); the tenant is its `clientKey`.",
             notes: &[
@@ -123,6 +126,7 @@ pub(super) static ROWS: &[Platform] = &[
         kind: KindOf::Always(Kind::Internal),
         role: Some(Field::At(&["dat", "user_kind"])),
         origins: &["https://*.monday.com"],
+        bridge: Some(bridge::MONDAY),
         about: About {
             find: "`audience` is the client id and `secret` the client secret (not the signing secret), under Basic information.",
             notes: &[
@@ -143,6 +147,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["companyId"]),
         user: Field::At(&["userId"]),
         origins: &["https://*.pipedrive.com"],
+        bridge: Some(bridge::PIPEDRIVE),
         about: About {
             find: "`secret` is the extension's JWT secret if it has one, else the app's client secret.",
             notes: &["A token lives for five minutes. The ids beside it in the address are not signed."],
@@ -263,6 +268,7 @@ pub(super) static ROWS: &[Platform] = &[
         user: Field::At(&["uid"]),
         kind: KindOf::Always(Kind::Client),
         role: Some(Field::At(&["attendrole"])),
+        bridge: Some(bridge::ZOOM),
         about: About {
             find: "`audience` and `secret` are the app's client id and client secret.",
             notes: &[

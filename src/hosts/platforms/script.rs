@@ -7,7 +7,7 @@ use super::super::platform::{
     About, App, Audience, Carrier, CbcForm, Comes, Field, Issuer, KeySource, KindOf, Life, Platform, QueryForm,
     RequestForm, Rule, Scheme, Unit,
 };
-use super::{ABOUT, BEARER, MINUTE, SECRET_JWT, SIGNED_JWT, header, query};
+use super::{ABOUT, BEARER, MINUTE, SECRET_JWT, SIGNED_JWT, bridge, header, query};
 use crate::access::Kind;
 
 const TELEGRAM_UNVERIFIED: &[&str] = &[
@@ -29,6 +29,7 @@ const TELEGRAM: Platform = Platform {
     kind: KindOf::Always(Kind::Client),
     full_name: Some(Field::At(&["user", "first_name"])),
     origins: &["https://web.telegram.org"],
+    bridge: Some(bridge::TELEGRAM),
     about: About {
         find: "`secret` is the bot's token, as BotFather gave it.",
         notes: &["The tenant is the bot. `start_param` is the caller's choice and proves nothing."],
@@ -53,6 +54,7 @@ pub(super) static ROWS: &[Platform] = &[
         full_name: Some(Field::At(&["name"])),
         email: Some(Field::At(&["preferred_username"])),
         origins: &["https://teams.microsoft.com", "https://*.teams.microsoft.com", "https://*.cloud.microsoft"],
+        bridge: Some(bridge::TEAMS),
         about: About {
             find: "`audience` is the application id of the app registration; `tenants` are directory ids.",
             notes: &[
@@ -163,6 +165,7 @@ pub(super) static ROWS: &[Platform] = &[
         role: Some(Field::At(&["role"])),
         full_name: Some(Field::At(&["userName"])),
         email: Some(Field::At(&["email"])),
+        bridge: Some(bridge::HIGHLEVEL),
         about: About {
             find: "`secret` is the app's shared secret, under Advanced settings. `origins` are the domains that the agency uses.",
             notes: &[
@@ -183,6 +186,7 @@ pub(super) static ROWS: &[Platform] = &[
         tenant: Field::At(&["team"]),
         user: Field::At(&["user"]),
         origins: &["https://miro.com"],
+        bridge: Some(bridge::MIRO),
         about: About {
             find: "`secret` is the app's client secret.",
             notes: &["`exp` is required."],

@@ -1,20 +1,7 @@
-// The embedded app's own script. It holds no token and knows no host: cookies and the gateway do the rest.
+// The embedded app's own script. It holds no token and knows no host: cookies, the gateway and its helper do the rest.
 "use strict";
 const out = document.getElementById("out");
 const base = `/projects/${out.dataset.project ?? "apollo"}`;
-
-// While two people are signed in at once, the address of a page says whose it is. It is kept there through links and
-// forms, so that whatever the page asks for goes out in the right name (by its Referer).
-const MINE = "_vestibule_ctx";
-const context = (url) =>
-  URL.canParse(url) && new URL(url).origin === location.origin ? new URL(url).searchParams.get(MINE) : null;
-const mine = context(location.href) ?? context(document.referrer);
-const inMyName = (address) => {
-  const url = new URL(address, location.href);
-  if (mine) url.searchParams.set(MINE, mine);
-  return url;
-};
-history.replaceState(history.state, "", inMyName(location.href));
 
 const show = (text) => {
   out.textContent = text;
@@ -45,7 +32,7 @@ const actions = {
     show(await answer(await fetch(`${base}/whoami`, { headers })));
   },
   socket: () => {
-    const address = inMyName(`${base}/live`);
+    const address = new URL(`${base}/live`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     live?.close();
     const socket = new WebSocket(address);

@@ -20,10 +20,33 @@ const lessons = {
   restore: "The grants are back, and count at once.",
 };
 
+const mint = async (kind) =>
+  (await (await fetch(`/api/token?${new URLSearchParams({ person: person.key, kind })}`)).json()).token;
+
+/** Who the frame was opened for, and when they get the next token. */
+let shown;
+let pushing;
+
 async function open(kind) {
-  const { token } = await (await fetch(`/api/token?${new URLSearchParams({ person: person.key, kind })}`)).json();
-  frame.src = `${gateway}${person.home}?token=${token}`;
+  frame.src = `${gateway}${person.home}?token=${await mint(kind)}`;
+  shown = person;
+  clearInterval(pushing);
+  pushing = setInterval(push, 45_000);
 }
+
+// A token lives for a minute here. The frame gets a new one before that, as on Assembly.
+async function push() {
+  if (shown !== person) return;
+  frame.contentWindow.postMessage({ type: "sessionToken.update", data: { token: await mint("good") } }, gateway);
+}
+
+// And one whenever it asks.
+addEventListener("message", async ({ source, origin, data }) => {
+  if (source !== frame.contentWindow || origin !== gateway || data?.type !== "sessionToken.refresh.request") return;
+  const { requestId } = data;
+  const token = await mint("good");
+  source.postMessage({ type: "sessionToken.refresh.response", requestId, success: true, data: { token } }, origin);
+});
 
 // Waits for a word of the app in the frame; false if it does not come.
 function heard(word, limit) {
