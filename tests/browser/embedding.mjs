@@ -7,11 +7,13 @@
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { basics, preview } from "./embedding/basics.mjs";
+import { bearerByHand } from "./embedding/blocked.mjs";
 import { freshJar, launch } from "./embedding/browsers.mjs";
 import { byHand } from "./embedding/ends.mjs";
 import { pictures } from "./embedding/pictures.mjs";
 import { strangers } from "./embedding/strangers.mjs";
 import { Tab } from "./embedding/tab.mjs";
+import { byTicket } from "./embedding/tickets.mjs";
 import { undecided } from "./embedding/undecided.mjs";
 import { startWorld } from "./embedding/world.mjs";
 import { check, conclude } from "./report.mjs";
@@ -20,12 +22,16 @@ process.setMaxListeners(100);
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const binary = resolve(process.env.VESTIBULE_BIN ?? `${root}/target/debug/vestibule`);
 
-const kept = [basics, strangers, byHand, undecided, preview];
+const kept = [basics, strangers, byHand, byTicket, undecided, preview];
+const blocked = [bearerByHand];
 const RUNS = [
   ["Chromium", "no third-party cookies", "named", [...kept, pictures]],
   ["Chromium", "all cookies", "loopback", kept],
   ["Firefox", "its defaults", "named", kept],
   ["Firefox", "its defaults", "loopback", kept],
+  ["Chromium", "no cookies", "named", blocked],
+  ["Firefox", "no cross-site cookies", "named", blocked],
+  ["Firefox", "no cookies", "loopback", blocked],
 ];
 
 async function drive([name, cookies, way, parts]) {

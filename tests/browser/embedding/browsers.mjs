@@ -20,6 +20,7 @@ const chromium = (cookies) => {
     executablePath: process.env.VESTIBULE_CHROMIUM ?? "/usr/bin/chromium",
     userDataDir,
     acceptInsecureCerts: true,
+    protocolTimeout: 20000,
     defaultViewport: { width: 1200, height: 800 },
     args: [
       "--no-sandbox",
@@ -43,6 +44,7 @@ const firefox = (cookies) =>
     browser: "firefox",
     executablePath: process.env.VESTIBULE_FIREFOX ?? "/usr/bin/firefox-esr",
     acceptInsecureCerts: true,
+    protocolTimeout: 20000,
     defaultViewport: { width: 1200, height: 800 },
     extraPrefsFirefox: {
       "network.cookie.cookieBehavior": FIREFOX[cookies],

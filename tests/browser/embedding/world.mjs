@@ -44,4 +44,4 @@ export async function startWorld(binary, way) {
   };
   return { acme, birch, evil, main: main.origin, brief: brief.origin, gateways: { main, brief }, app, api, stop };
 }
-const MORE = { main: {}, brief: {} };
+const MORE = { main: { session: "bearer = true" }, brief: {} };
