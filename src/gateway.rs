@@ -32,6 +32,7 @@ mod form;
 mod forward;
 mod headers;
 mod interim;
+mod jar;
 mod limiter;
 mod limits;
 mod live;
@@ -239,7 +240,9 @@ impl Gateway {
         };
         let session = caller.as_ref().map(|caller| caller.session.id());
         let socket = session.filter(|_| upgrade.is_some()).map(|session| self.socket(session)).transpose()?;
+        let scope = caller.as_ref().map(|caller| caller.scope(&head.headers)).unwrap_or_default();
         let outbound = Outbound {
+            scope: &scope,
             enrich: &self.enrich,
             target: &target,
             peer: &exchange.peer,

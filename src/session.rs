@@ -29,6 +29,7 @@ mod login;
 mod record;
 mod seal;
 mod ticket;
+mod tombstone;
 
 pub use error::{KeyError, SessionError};
 use record::cookie;
@@ -80,6 +81,11 @@ pub struct Session {
     is_lent: bool,
     /// Of a tab that was opened with a ticket. Nobody renews it there, so it goes on with what takes its place elsewhere.
     is_tab: bool,
+}
+
+/// The `Set-Cookie` value that removes one of our cookies. Every attribute is repeated, or a browser would keep it.
+pub fn clear_cookie(name: &str) -> String {
+    cookie(name, "", 0)
 }
 
 /// Makes, seals, opens and ends sessions.
@@ -262,11 +268,6 @@ impl Sessions {
 }
 
 impl Session {
-    /// The `Set-Cookie` value that removes the session's cookie.
-    pub fn clear_cookie(&self) -> String {
-        cookie(&self.context.cookie_name(), "", 0)
-    }
-
     /// Its random name.
     pub const fn id(&self) -> SessionId {
         self.id
@@ -290,6 +291,11 @@ impl Session {
     /// When it ends if nothing more happens.
     pub fn expires_at(&self) -> Timestamp {
         self.idle_end.min(self.absolute_end)
+    }
+
+    /// When it ends whatever happens.
+    pub const fn absolute_end(&self) -> Timestamp {
+        self.absolute_end
     }
 
     /// The pages that may frame it.

@@ -3,6 +3,7 @@
 mod answers;
 mod bootstrap;
 mod connect;
+mod contexts;
 mod credentials;
 mod embed;
 pub(crate) mod forward;

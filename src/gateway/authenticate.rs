@@ -5,17 +5,18 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, header};
 
+use super::Gateway;
 use super::body::Upload;
+use super::cookies::Scope;
 use super::credentials::Credential;
 use super::forward::Held;
 use super::live::Snapshot;
 use super::peer::Peer;
 use super::respond::Rejection;
 use super::route::Target;
-use super::{Gateway, cookies};
 use crate::access::{Origin, PreviewRule, Principal, Standing};
 use crate::hosts::{HostError, HostPlatform};
-use crate::session::{Session, SessionError};
+use crate::session::Session;
 
 /// Which of several live sessions a request means.
 pub(super) const CONTEXT_HEADER: &str = "x-vestibule-context";
@@ -39,6 +40,13 @@ pub(super) struct Caller {
     pub(super) learns: bool,
     /// Room for the body, where it had to be read as a whole.
     pub(super) _held: Option<Held>,
+}
+
+impl Caller {
+    /// Whose cookies of the app are theirs.
+    pub(super) fn scope(&self, headers: &HeaderMap) -> Scope {
+        Scope::of(self.session.context().as_str(), headers)
+    }
 }
 
 /// A request that says who is calling.
@@ -138,24 +146,7 @@ impl Gateway {
 impl Snapshot {
     /// The one live session that the request means. Several without a selector are never guessed between.
     pub(super) fn session(&self, headers: &HeaderMap, selector: &Selector) -> Result<Session, Rejection> {
-        let mut ended = false;
-        let mut live: Vec<Session> = Vec::new();
-        for (name, value) in cookies::ours(headers) {
-            match self.sessions.open(&name, &value) {
-                Ok(session) => live.push(session),
-                Err(SessionError::Expired | SessionError::Revoked) => ended = true,
-                Err(SessionError::Invalid) => {}
-            }
-        }
-        if let Some(wanted) = &selector.0 {
-            live.retain(|session| session.context().as_str() == wanted);
-        }
-        match (live.pop(), live.is_empty()) {
-            (Some(only), true) => Ok(only),
-            (Some(_), false) => Err(Rejection::ContextAmbiguous),
-            (None, _) if ended => Err(Rejection::SessionExpired),
-            (None, _) => Err(Rejection::SessionMissing),
-        }
+        self.jar(headers).into_meant(selector)
     }
 
     /// Adds what the host says about them, asking it again if that is due.
@@ -164,13 +155,29 @@ impl Snapshot {
         // A host that left the configuration took its sessions along.
         let host = self.host(&principal).ok_or(Rejection::SessionExpired)?;
         let confirmed = match host.confirmed(&principal, session.confirmed_at()) {
-            Some(confirmed) => confirmed,
+            Some(confirmed) => {
+                if host.is_due(&principal, session.confirmed_at()) {
+                    self.ask_early(host, &session);
+                }
+                confirmed
+            }
             None => self.ask_again(host, &session).await?,
         };
         let renewed = self.sessions.slide(&session, confirmed.at);
         let standing = ranked(confirmed.standing, session.host_role());
         let (preview, along) = (host.preview(), Vec::new());
         Ok(Caller { principal, standing, preview, session, renewed, along, learns: false, _held: None })
+    }
+
+    /// While the request goes on. What comes of it counts from the next one on; only a no ends the session at once.
+    fn ask_early(&self, host: &Arc<dyn HostPlatform>, session: &Session) {
+        let (host, sessions, session) = (Arc::clone(host), Arc::clone(&self.sessions), session.clone());
+        tokio::spawn(async move {
+            let answer = host.confirm(session.principal(), session.confirmed_at()).await;
+            if matches!(answer, Err(HostError::Refused | HostError::Expired)) {
+                sessions.revoke(&session);
+            }
+        });
     }
 
     /// To the end, also if the caller leaves: each question costs quota that is everybody's, and its answer is kept.

@@ -6,17 +6,18 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use super::Gateway;
 use super::authenticate::{CONTEXT_PARAMETER, Selector};
 use super::body::Body;
 use super::each::called;
 use super::entrances::Token;
+use super::jar::Jar;
 use super::peer::Peer;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::route::{RouteSpec, Target};
 use super::ticket::with_parameter;
-use super::{Gateway, cookies};
-use crate::access::{Origin, Principal};
+use crate::access::Origin;
 use crate::hosts::{Binding, Carrier, HostError, HostPlatform, Presented, Proof};
 use crate::secret::Secret;
 use crate::session::Session;
@@ -65,14 +66,14 @@ impl Gateway {
             None => in_header,
         });
         let framed_by = page.filter(|page| hosts.iter().any(|host| host.allows_origin(page)));
-        let (proof, live) = self.first_token(head, token.secret()?, &hosts, framed_by, exchange).await?;
+        let (proof, jar) = self.first_token(head, token.secret()?, &hosts, framed_by, exchange).await?;
         // A client may add its header again when it follows our answer, and the answer must not be the same then.
         let current = self.session(&head.headers, selector);
         if in_header && current.is_ok_and(|session| *session.principal() == proof.principal) {
             exchange.event = "request";
             return Ok(None);
         }
-        Ok(Some(self.land(target, proof, &live, exchange)))
+        Ok(Some(self.land(target, proof, &jar, exchange)))
     }
 
     /// Whether a token that stands there opens a session with this request. One that comes from our own page is none of the
@@ -105,28 +106,22 @@ impl Gateway {
         hosts: &[&Arc<dyn HostPlatform>],
         framed_by: Option<Origin>,
         exchange: &Exchange,
-    ) -> Result<(Proof, Vec<Session>), Rejection> {
+    ) -> Result<(Proof, Jar), Rejection> {
         if hosts.is_empty() {
             return Err(Rejection::OriginRefused);
         }
-        let live = self.live(&head.headers);
+        let jar = self.jar(&head.headers);
         let is_bound = hosts.iter().any(|host| matches!(host.binding(), Binding::Head | Binding::Call));
         let call = is_bound.then(|| Arc::new(called(head, &self.public, Bytes::new())));
-        let presented = Presented { framed_by, live: principals(&live), call, ..Presented::default() };
+        let presented = Presented { framed_by, live: jar.principals(), call, ..Presented::default() };
         let proof = self.prove(hosts, token, &presented, &exchange.peer).await?;
-        Ok((proof, live))
+        Ok((proof, jar))
     }
 
     /// Begins the session and goes to the page that was asked for, at its address without the token.
-    pub(super) fn land(
-        &self,
-        target: &Target,
-        proof: Proof,
-        live: &[Session],
-        exchange: &mut Exchange,
-    ) -> Response<Body> {
-        let session = self.begin(proof, live, exchange);
-        see_other(target, &session, live)
+    pub(super) fn land(&self, target: &Target, proof: Proof, jar: &Jar, exchange: &mut Exchange) -> Response<Body> {
+        let session = self.begin(proof, jar, exchange);
+        see_other(target, &session, jar)
     }
 
     /// Asks the hosts, most of the time one, whether the token is good. To the end, also if the caller leaves: a question
@@ -154,15 +149,27 @@ impl Gateway {
         proving.await.unwrap_or(Err(Rejection::HostUnavailable))
     }
 
+    /// The cookie of a session, in a browser that may have to give up others for it.
+    pub(super) fn settle(&self, session: &Session, jar: &Jar, exchange: &mut Exchange) {
+        let (pushed_out, removed) = jar.make_room(session);
+        for other in pushed_out {
+            self.sessions.revoke(other);
+        }
+        for cookie in &removed {
+            exchange.keep(cookie);
+        }
+        exchange.identify(session);
+        exchange.keep(&self.sessions.set_cookie(session));
+    }
+
     /// A new session for a proven caller, in place of the one that this browser had for them; never an old one under a
     /// new name.
-    pub(super) fn begin(&self, proof: Proof, live: &[Session], exchange: &mut Exchange) -> Session {
+    pub(super) fn begin(&self, proof: Proof, jar: &Jar, exchange: &mut Exchange) -> Session {
         let session = self.made(proof);
-        for replaced in live.iter().filter(|old| old.principal() == session.principal()) {
+        for replaced in jar.live.iter().filter(|old| old.principal() == session.principal()) {
             self.sessions.replace(replaced, &session);
         }
-        exchange.identify(&session);
-        exchange.keep(&self.sessions.set_cookie(&session));
+        self.settle(&session, jar, exchange);
         session
     }
 
@@ -172,12 +179,6 @@ impl Gateway {
         let is_asked = self.host(&principal).is_none_or(|host| host.knows_people());
         let role = (!is_asked).then(|| confirmed.standing.host_role.clone().unwrap_or_default());
         self.sessions.begin(principal, confirmed.at, first_seen, ancestors, role)
-    }
-
-    /// The sessions of this browser that are alive, at most one of a context.
-    pub(super) fn live(&self, headers: &HeaderMap) -> Vec<Session> {
-        let cookies = cookies::ours(headers).into_iter();
-        cookies.filter_map(|(name, value)| self.sessions.open(&name, &value).ok()).collect()
     }
 }
 
@@ -200,9 +201,9 @@ async fn first_proof(
 }
 
 /// To the page that was wanted, where the session's cookie goes along.
-pub(super) fn see_other(target: &Target, session: &Session, live: &[Session]) -> Response<Body> {
+pub(super) fn see_other(target: &Target, session: &Session, jar: &Jar) -> Response<Body> {
     let mut location = target.to_path_and_query();
-    if live.iter().any(|other| other.principal() != session.principal()) {
+    if jar.has_others(session) {
         // Without a selector the landing page could not tell which of the sessions it belongs to.
         location = with_parameter(target, CONTEXT_PARAMETER, session.context().as_str());
     }
@@ -226,10 +227,6 @@ pub(super) fn is_navigation_to(windows: &[&str], headers: &HeaderMap) -> bool {
     says("sec-fetch-mode", &["navigate"])
         && says("sec-fetch-dest", windows)
         && says("sec-fetch-site", &["cross-site", "same-site", "none"])
-}
-
-pub(super) fn principals(live: &[Session]) -> Vec<Principal> {
-    live.iter().map(|session| session.principal().clone()).collect()
 }
 
 /// The page that opens us, where the request says so. What it says has to be readable.

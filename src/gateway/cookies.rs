@@ -6,8 +6,9 @@ use http::header::{self, HeaderValue};
 use crate::secret::Secret;
 use crate::session::COOKIE_PREFIX;
 
-/// How many of our own cookies are looked at. A browser holds four contexts at most; more is somebody trying.
-const MAX_OURS: usize = 8;
+/// How many of our own cookies are looked at. A browser holds four contexts at most, each with a mark at the worst; more is
+/// somebody trying.
+const MAX_OURS: usize = 10;
 
 /// Our cookies, (name, value). A name that comes twice is left out altogether: one of the two was planted
 /// (RFC 6265 §4.2.2 gives no order to rely on).
@@ -31,10 +32,71 @@ pub(super) fn named(headers: &HeaderMap, wanted: &str) -> Option<Secret> {
     value.filter(|_| values.next().is_none())
 }
 
-/// The caller's cookies without ours, the others and their order untouched. HTTP/2 sends each as a field of its own, which
-/// only HTTP/2 understands, so they are put together again (RFC 9113 §8.2.3).
-pub(super) fn without_ours(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut values = headers.get_all(header::COOKIE).iter().filter_map(value_without_ours);
+/// Whose cookies of the app these are: those that no script can read are kept apart for each context, under `NAME~CONTEXT`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    context: String,
+    /// Names that the request brought back from there.
+    carried: Vec<String>,
+}
+
+impl Scope {
+    /// That of a caller in a context. Costs a look at each cookie.
+    pub(super) fn of(context: &str, headers: &HeaderMap) -> Self {
+        let mine = |pair: &str| {
+            Some(scoped(split(pair)?.0)?).filter(|(_, of)| *of == context).map(|(name, _)| name.to_owned())
+        };
+        Self { carried: pairs(headers).filter_map(mine).collect(), context: context.to_owned() }
+    }
+
+    /// The name that a cookie is kept under.
+    pub(super) fn name(&self, name: &str) -> String {
+        format!("{name}~{}", self.context)
+    }
+
+    /// Whether the caller has such a cookie.
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        self.carried.iter().any(|carried| carried.as_bytes() == name)
+    }
+
+    /// How a pair is passed on to the app.
+    fn passed<'a>(&self, pair: &'a [u8]) -> Passed<'a> {
+        let trimmed = pair.trim_ascii();
+        if starts_like_ours(trimmed) {
+            return Passed::Not;
+        }
+        let end = trimmed.iter().position(|&byte| byte == b'=').unwrap_or(0);
+        let name = trimmed[..end].trim_ascii_end();
+        match std::str::from_utf8(name).ok().and_then(scoped) {
+            Some((name, context)) if context == self.context => Passed::As(name, &trimmed[end..]),
+            Some(_) => Passed::Not,
+            None if self.has(name) => Passed::Not,
+            None => Passed::Whole,
+        }
+    }
+}
+
+/// What becomes of a cookie on its way to the app.
+enum Passed<'a> {
+    /// Byte for byte.
+    Whole,
+    /// Under another name, with the rest of it.
+    As(&'a str, &'a [u8]),
+    Not,
+}
+
+/// Name and context of a cookie of the app that is kept apart.
+fn scoped(name: &str) -> Option<(&str, &str)> {
+    let (name, context) = name.rsplit_once('~')?;
+    let is_context = context.len() == 10 && context.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+    (is_context && !name.is_empty()).then_some((name, context))
+}
+
+/// The caller's cookies as the app set them: without ours, and of those that are kept apart only this context's. The others and their
+/// order are untouched. HTTP/2 sends each as a field of its own, which only HTTP/2 understands, so they are put together
+/// again (RFC 9113 §8.2.3).
+pub(super) fn for_the_app(headers: &HeaderMap, scope: &Scope) -> Option<HeaderValue> {
+    let mut values = headers.get_all(header::COOKIE).iter().filter_map(|value| value_for_the_app(value, scope));
     let first = values.next()?;
     let Some(second) = values.next() else { return Some(first) };
     let mut all = first.as_bytes().to_vec();
@@ -45,14 +107,22 @@ pub(super) fn without_ours(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&all).ok()
 }
 
-fn value_without_ours(value: &HeaderValue) -> Option<HeaderValue> {
+fn value_for_the_app(value: &HeaderValue, scope: &Scope) -> Option<HeaderValue> {
     let bytes = value.as_bytes();
-    if !bytes.windows(COOKIE_PREFIX.len()).any(|part| part.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes())) {
+    let has_ours = bytes.windows(COOKIE_PREFIX.len()).any(|part| part.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()));
+    if !has_ours && scope.carried.is_empty() && !bytes.contains(&b'~') {
         return Some(value.clone());
     }
-    let is_kept = |pair: &&[u8]| !starts_like_ours(pair.trim_ascii());
-    let kept: Vec<&[u8]> = bytes.split(|&byte| byte == b';').filter(is_kept).collect();
-    let joined = kept.join(&b';');
+    let pairs = bytes.split(|&byte| byte == b';');
+    let kept = pairs.filter_map(|pair| match scope.passed(pair) {
+        Passed::Whole => Some(pair.to_vec()),
+        Passed::As(name, rest) => {
+            let blank = if pair.starts_with(b" ") { &b" "[..] } else { b"" };
+            Some([blank, name.as_bytes(), rest].concat())
+        }
+        Passed::Not => None,
+    });
+    let joined = kept.collect::<Vec<_>>().join(&b';');
     let trimmed = joined.trim_ascii();
     if trimmed.is_empty() { None } else { HeaderValue::from_bytes(trimmed).ok() }
 }
@@ -82,7 +152,7 @@ fn split(pair: &str) -> Option<(&str, &str)> {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.strip_prefix(COOKIE_PREFIX).is_some_and(|rest| rest.starts_with('.'))
+    name.strip_prefix(COOKIE_PREFIX).is_some_and(|rest| rest.starts_with('.') || rest.starts_with("-ended."))
 }
 
 #[cfg(test)]
@@ -127,7 +197,8 @@ mod tests {
     #[test]
     fn the_apps_cookies_keep_bytes_and_order() {
         let kept = |values: &[&str]| {
-            let kept = without_ours(&headers(values)).map(|kept| kept.to_str().expect("ASCII").to_owned());
+            let kept =
+                for_the_app(&headers(values), &Scope::default()).map(|kept| kept.to_str().expect("ASCII").to_owned());
             kept.unwrap_or_default()
         };
         assert_eq!(kept(&["b=2;  a=\"1\" ;c"]), "b=2;  a=\"1\" ;c");
@@ -136,6 +207,22 @@ mod tests {
         assert_eq!(kept(&["__Host-vestibule.x=s", "__HOST-Vestibule.y=s; a=1", "=__Host-vestibule.z=1"]), "a=1");
         assert_eq!(kept(&["b=2", "__Host-vestibule.x=s", "a=1", "c; d=4"]), "b=2; a=1; c; d=4");
         assert_eq!(kept(&["__Host-vestibule.x=s"]), "");
+    }
+
+    #[test]
+    fn cookies_that_are_kept_apart_come_back_to_their_own_context_alone() {
+        let (mine, other) = ("aaaaaaaaaa", "bbbbbbbbbb");
+        let sent =
+            headers(&["a=1; sid~aaaaaaaaaa=x=y; sid~bbbbbbbbbb=z; sid=old; b~c=2; __Host-vestibule.aaaaaaaaaa=s"]);
+        let seen = |context: &str| {
+            let kept = for_the_app(&sent, &Scope::of(context, &sent)).expect("some are left");
+            kept.to_str().expect("ASCII").to_owned()
+        };
+        assert_eq!(seen(mine), "a=1; sid=x=y; b~c=2");
+        assert_eq!(seen(other), "a=1; sid=z; b~c=2");
+        assert_eq!(seen("cccccccccc"), "a=1; sid=old; b~c=2");
+        let nobody = for_the_app(&sent, &Scope::default()).expect("some are left");
+        assert_eq!(nobody, "a=1; sid=old; b~c=2", "a public route");
     }
 
     proptest! {
@@ -147,7 +234,7 @@ mod tests {
                 0..8,
             ),
         ) {
-            let kept = without_ours(&headers(&[&parts.join(";")])).map(|v| v.to_str().expect("ASCII").to_owned());
+            let kept = for_the_app(&headers(&[&parts.join(";")]), &Scope::default()).map(|v| v.to_str().expect("ASCII").to_owned());
             let kept = kept.unwrap_or_default();
             prop_assert!(!kept.to_ascii_lowercase().contains("__host-vestibule"), "{}", kept);
             for own in parts.iter().filter(|part| part.starts_with(|c: char| c.is_ascii_lowercase())) {

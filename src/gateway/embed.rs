@@ -114,7 +114,10 @@ impl Framed {
         let mut parameters = self.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
         match parameters.find(|(name, _)| *name == CONTEXT_PARAMETER) {
             Some((_, asked)) => cookies::left(&self.cookies).any(|context| context == asked),
-            None => cookies::ours(&self.cookies).is_empty() && cookies::left(&self.cookies).next().is_some(),
+            None => {
+                let marks = cookies::left(&self.cookies).count();
+                marks > 0 && cookies::ours(&self.cookies).len() == marks
+            }
         }
     }
 

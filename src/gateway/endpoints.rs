@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::authenticate::{Asking, Caller, Selector, check_origin};
 use super::body::{Body, Upload};
-use super::bootstrap::principals;
 use super::forward::upload_rejection;
+use super::jar::Jar;
 use super::record::Exchange;
 use super::respond::{Rejection, own};
 use super::route::{self, Target, canonical_project};
@@ -21,7 +21,7 @@ use crate::access::{HostName, OrganizationId, Origin, Permission, ProjectKey, Ro
 use crate::clock::Timestamp;
 use crate::hosts::{HostPlatform, Manner, Presented, Proof};
 use crate::secret::Secret;
-use crate::session::{ContextId, Session};
+use crate::session::{ContextId, Session, clear_cookie};
 
 /// The most bytes that a body for us may have: a token of 8 KiB and what is around it.
 const MAX_BODY: usize = 16 * 1024;
@@ -152,8 +152,8 @@ impl Gateway {
         let asked: TokenExchange = read_json(&mut upload, "the body is not {\"token\":…}").await?;
         let wants_bearer = asked.bearer && self.bearers;
         let exchanged = Exchanged { token: asked.token, host: asked.host, parent: asked.parent };
-        let (proof, live) = self.exchanged(&exchanged, head, selector, exchange).await?;
-        let session = self.begin(proof, &live, exchange);
+        let (proof, jar) = self.exchanged(&exchanged, head, selector, exchange).await?;
+        let session = self.begin(proof, &jar, exchange);
         let bearer = wants_bearer.then(|| self.sessions.bearer(&session));
         let caller = self.caller(session).await?;
         self.describe(&caller, None, bearer, exchange).await
@@ -166,7 +166,7 @@ impl Gateway {
         head: &Parts,
         selector: &Selector,
         exchange: &Exchange,
-    ) -> Result<(Proof, Vec<Session>), Rejection> {
+    ) -> Result<(Proof, Jar), Rejection> {
         let Exchanged { token, host, parent } = exchanged;
         if token.is_empty() {
             return Err(Rejection::TokenMissing);
@@ -183,8 +183,8 @@ impl Gateway {
         }
         // Ended, or one of several: the selector, if there is one, still says which context the token must be of.
         let current = self.session(&head.headers, selector).ok();
-        let live = self.live(&head.headers);
-        let (principals, manner) = (principals(&live), Manner::Exchange);
+        let jar = self.jar(&head.headers);
+        let (principals, manner) = (jar.principals(), Manner::Exchange);
         let presented = Presented { framed_by: parent, live: principals, manner, ..Presented::default() };
         let mut proof = self.prove(&hosts, &Secret::from(token.as_str()), &presented, &exchange.peer).await?;
         let context = self.sessions.context(&proof.principal);
@@ -193,7 +193,7 @@ impl Gateway {
             return Err(Rejection::ContextMismatch);
         }
         self.keep_framing_pages(&mut proof, &context, &head.headers);
-        Ok((proof, live))
+        Ok((proof, jar))
     }
 
     /// A renewal does not change the page that frames us, and the token does not know it; the cookie does, also after its
@@ -238,7 +238,8 @@ impl Gateway {
             Ok(session) => {
                 exchange.identify(&session);
                 self.sessions.revoke(&session);
-                exchange.keep(&session.clear_cookie());
+                exchange.keep(&clear_cookie(&session.context().cookie_name()));
+                exchange.keep(&self.sessions.tombstone(&session));
             }
             // Nobody is signed in, which is what was wanted.
             Err(Rejection::SessionMissing | Rejection::SessionExpired) => {}

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
+use super::cookies::Scope;
 use super::forward::{UpgradeKey, Wire};
 use super::headers::{is_reserved, listed_in_connection, reads_like};
 use super::interim::Interim;
@@ -140,6 +141,8 @@ pub(super) struct Outbound<'a> {
     pub(super) peer: &'a Peer,
     pub(super) request_id: &'a str,
     pub(super) standing: Option<&'a Standing>,
+    /// Whose cookies of the app go along.
+    pub(super) scope: &'a Scope,
     /// Headers of the host that the caller's proof covers.
     pub(super) along: &'a [HeaderName],
     pub(super) upgrade: Option<UpgradeKey>,
@@ -229,7 +232,7 @@ impl Outbound<'_> {
                 headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept);
             }
         }
-        if let Some(kept) = cookies::without_ours(caller) {
+        if let Some(kept) = cookies::for_the_app(caller, self.scope) {
             headers.insert(header::COOKIE, kept);
         }
         self.describe_the_way(caller, &mut headers, wire);

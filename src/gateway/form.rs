@@ -116,8 +116,8 @@ impl Gateway {
         tokens.extend(self.entrances.take_parameters(target, head.uri.query()));
         let [token] = tokens.as_slice() else { return Err(Rejection::MalformedRequest("tokens in two places")) };
         let hosts = self.readers(token.carrier, |host| host.allows_origin(&page));
-        let (proof, live) = self.first_token(head, token.secret()?, &hosts, Some(page), exchange).await?;
-        Ok(Posted::Answer(self.land(target, proof, &live, exchange)))
+        let (proof, jar) = self.first_token(head, token.secret()?, &hosts, Some(page), exchange).await?;
+        Ok(Posted::Answer(self.land(target, proof, &jar, exchange)))
     }
 
     /// The page that posts a form which may hold a token: one that a host with such forms allows, and that opens a frame.

@@ -120,7 +120,7 @@ pub(super) async fn forward(
     if answer.headers().len() > upstream::MAX_ANSWER_FIELDS {
         return Err(broken("an answer with too many header fields"));
     }
-    let personal = permit.principal().is_some();
+    let scope = permit.principal().is_some().then_some(outbound.scope);
     let (answer, tunnel) = match (answer.status(), upgrade) {
         (StatusCode::SWITCHING_PROTOCOLS, Some(key)) => {
             let speaks_ours = bearer::asks_for_ours(&head.headers);
@@ -135,7 +135,7 @@ pub(super) async fn forward(
             (answer.map(body), None)
         }
     };
-    Ok(Forwarded { answer: answer::clean(answer, personal), upstream_duration, tunnel })
+    Ok(Forwarded { answer: answer::clean(answer, scope), upstream_duration, tunnel })
 }
 
 /// What one exchange goes over.

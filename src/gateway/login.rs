@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Response, header};
 
 use super::authenticate::{CONTEXT_PARAMETER, TICKET_PARAMETER};
 use super::body::{Body, Upload};
-use super::bootstrap::{moved, opening_page, principals};
+use super::bootstrap::{moved, opening_page};
 use super::form::{Fields, Form};
 use super::record::Exchange;
 use super::respond::Rejection;
@@ -81,10 +81,10 @@ impl Gateway {
             return Err(Rejection::LoginLost(known.unwrap_or("the host answered with an error of its own")));
         }
         let token = field(&fields, "id_token").ok_or(Rejection::MalformedRequest("a callback without a token"))?;
-        let live = self.live(&head.headers);
+        let jar = self.jar(&head.headers);
         let presented = Presented {
             framed_by: Some(poster),
-            live: principals(&live),
+            live: jar.principals(),
             nonce: Some(login.nonce),
             ..Presented::default()
         };
@@ -93,7 +93,7 @@ impl Gateway {
         // The page that frames us, where another one of the platform posts the answer.
         proof.ancestors.extend(login.page.filter(|page| !presented.framed_by.iter().any(|poster| poster == page)));
         exchange.keep(&login.clear_cookie);
-        Ok(self.land(&target, proof, &live, exchange))
+        Ok(self.land(&target, proof, &jar, exchange))
     }
 
     /// The login that this browser began, as the state says which came back.

@@ -85,9 +85,9 @@ impl Gateway {
             SessionError::Invalid => Rejection::SessionMissing,
         })?;
         self.check_preview(&session)?;
-        exchange.identify(&session);
-        exchange.keep(&self.sessions.set_cookie(&session));
-        Ok(Some(see_other(target, &session, &self.live(&head.headers))))
+        let jar = self.jar(&head.headers);
+        self.settle(&session, &jar, exchange);
+        Ok(Some(see_other(target, &session, &jar)))
     }
 
     /// Whoever may only look gets no tab in which that could be forgotten.

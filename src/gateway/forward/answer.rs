@@ -4,13 +4,14 @@ use http::header::{self, Entry, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, Version};
 
 use crate::gateway::body::Body;
-use crate::gateway::cookies::starts_like_ours;
+use crate::gateway::cookies::{Scope, starts_like_ours};
 use crate::gateway::headers::{is_hop_by_hop, is_managed, listed_in_connection};
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Removes what belongs to one connection or to us, and adds what an answer with personal content needs.
-pub(super) fn clean(mut answer: Response<Body>, personal: bool) -> Response<Body> {
+/// Removes what belongs to one connection or to us, and adds what an answer with personal content needs. `scope` is whose it
+/// is, if it is somebody's.
+pub(super) fn clean(mut answer: Response<Body>, scope: Option<&Scope>) -> Response<Body> {
     let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
     // The app's version is about its connection; the library would repeat it to the caller (RFC 9110 §2.5).
     *answer.version_mut() = Version::HTTP_11;
@@ -19,10 +20,10 @@ pub(super) fn clean(mut answer: Response<Body>, personal: bool) -> Response<Body
         remove_hop_by_hop(headers);
     }
     remove_managed(headers);
-    rewrite_cookies(headers);
+    rewrite_cookies(headers, scope);
     insert_if_absent(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     insert_if_absent(headers, header::REFERRER_POLICY, "strict-origin-when-cross-origin");
-    if personal {
+    if scope.is_some() {
         insert_if_absent(headers, CORP, "same-origin");
         protect_from_caches(headers);
     }
@@ -108,38 +109,57 @@ fn protect_from_caches(headers: &mut HeaderMap) {
     }
 }
 
-fn rewrite_cookies(headers: &mut HeaderMap) {
+fn rewrite_cookies(headers: &mut HeaderMap, scope: Option<&Scope>) {
     if !headers.contains_key(header::SET_COOKIE) {
         return;
     }
     let cookies: Vec<HeaderValue> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
     headers.remove(header::SET_COOKIE);
-    for cookie in cookies.iter().filter_map(for_the_frame) {
+    for cookie in cookies.iter().flat_map(|cookie| for_the_frame(cookie, scope)) {
         headers.append(header::SET_COOKIE, cookie);
     }
 }
 
 /// A browser sends a cookie back from inside a cross-site frame only if it is `SameSite=None`, `Secure` and
 /// `Partitioned`. A `Domain` would take it out of this origin. Names that look like ours are refused.
-fn for_the_frame(cookie: &HeaderValue) -> Option<HeaderValue> {
+///
+/// One that no script can read is kept apart for its context. One that scripts may read takes its place, also where it only
+/// removes it: many apps do not repeat `HttpOnly` there.
+fn for_the_frame(cookie: &HeaderValue, scope: Option<&Scope>) -> Vec<HeaderValue> {
     let mut parts = cookie.as_bytes().split(|&byte| byte == b';');
-    let pair = parts.next()?.trim_ascii();
+    let pair = parts.next().unwrap_or_default().trim_ascii();
     if starts_like_ours(pair) {
-        return None;
+        return Vec::new();
     }
-    let mut rewritten = pair.to_vec();
-    for attribute in parts.map(<[u8]>::trim_ascii).filter(|attribute| is_kept(attribute)) {
-        rewritten.extend_from_slice(b"; ");
-        rewritten.extend_from_slice(attribute);
+    let attributes: Vec<&[u8]> = parts.map(<[u8]>::trim_ascii).filter(|attribute| is_kept(attribute)).collect();
+    let end = pair.iter().position(|&byte| byte == b'=').unwrap_or(0);
+    let (name, value) = (pair[..end].trim_ascii_end(), &pair[end..]);
+    let Some((scope, text)) = scope.zip(std::str::from_utf8(name).ok().filter(|name| !name.is_empty())) else {
+        return written(pair, &attributes).into_iter().collect();
+    };
+    let kept_as = |value: &[u8]| [scope.name(text).as_bytes(), value].concat();
+    if attributes.iter().any(|attribute| attribute.eq_ignore_ascii_case(b"httponly")) {
+        return written(&kept_as(value), &attributes).into_iter().collect();
     }
-    rewritten.extend_from_slice(b"; Secure; SameSite=None; Partitioned");
-    HeaderValue::from_bytes(&rewritten).ok()
+    let lasts = |attribute: &&&[u8]| ![&b"max-age"[..], b"expires"].iter().any(|own| is_named(attribute, own));
+    let removal: Vec<&[u8]> = attributes.iter().filter(lasts).copied().chain([&b"Max-Age=0"[..]]).collect();
+    let removed = scope.has(name).then(|| written(&kept_as(b"="), &removal)).flatten();
+    written(pair, &attributes).into_iter().chain(removed).collect()
+}
+
+fn written(pair: &[u8], attributes: &[&[u8]]) -> Option<HeaderValue> {
+    let own: [&[u8]; 3] = [b"Secure", b"SameSite=None", b"Partitioned"];
+    let parts: Vec<&[u8]> = [pair].into_iter().chain(attributes.iter().copied()).chain(own).collect();
+    HeaderValue::from_bytes(&parts.join(&b"; "[..])).ok()
+}
+
+fn is_named(attribute: &[u8], name: &[u8]) -> bool {
+    attribute.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii().eq_ignore_ascii_case(name)
 }
 
 fn is_kept(attribute: &[u8]) -> bool {
-    let name = attribute.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
-    !name.is_empty()
-        && ![&b"domain"[..], b"secure", b"samesite", b"partitioned"].iter().any(|own| name.eq_ignore_ascii_case(own))
+    !is_named(attribute, b"")
+        && ![&b"domain"[..], b"secure", b"samesite", b"partitioned"].iter().any(|own| is_named(attribute, own))
 }
 
 #[cfg(test)]
@@ -164,7 +184,31 @@ mod tests {
             (" = __Host-vestibule.abc=x", None),
         ];
         for (before, after) in cases {
-            assert_eq!(text(for_the_frame(&HeaderValue::from_static(before))).as_deref(), after, "{before}");
+            let mut made = for_the_frame(&HeaderValue::from_static(before), None).into_iter();
+            assert_eq!(text(made.next()).as_deref(), after, "{before}");
+            assert_eq!(made.next(), None, "{before}");
+        }
+    }
+
+    #[test]
+    fn cookies_that_no_script_can_read_are_kept_apart_for_each_context() {
+        let sent = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("sid~aaaaaaaaaa=1"))]);
+        let scope = Scope::of("aaaaaaaaaa", &sent);
+        let rest = "Secure; SameSite=None; Partitioned";
+        let cases = [
+            ("__Host-a=1; Path=/; HTTPONLY", vec![format!("__Host-a~aaaaaaaaaa=1; Path=/; HTTPONLY; {rest}")]),
+            ("a=1; Path=/", vec![format!("a=1; Path=/; {rest}")]),
+            (
+                "sid=; Path=/x; Max-Age=0",
+                vec![
+                    format!("sid=; Path=/x; Max-Age=0; {rest}"),
+                    format!("sid~aaaaaaaaaa=; Path=/x; Max-Age=0; {rest}"),
+                ],
+            ),
+            ("=1; HttpOnly", vec![format!("=1; HttpOnly; {rest}")]),
+        ];
+        for (before, after) in cases {
+            assert_eq!(for_the_frame(&HeaderValue::from_static(before), Some(&scope)), after, "{before}");
         }
     }
 

@@ -160,9 +160,9 @@ pub(super) async fn streams(smoke: &mut Smoke) -> anyhow::Result<()> {
     let rewritten = answer
         .all("set-cookie")
         .iter()
-        .any(|cookie| cookie.starts_with("last-note=") && cookie.ends_with("; Secure; SameSite=None; Partitioned"));
+        .any(|cookie| cookie.starts_with("last-note~") && cookie.ends_with("; Secure; SameSite=None; Partitioned"));
     smoke.check(
-        "a form is posted, and the app's cookie is made to live in the frame",
+        "a form is posted, and the app's cookie is made to live in the frame, apart for this person",
         answer.status == 303 && rewritten,
         &answer,
     )?;
