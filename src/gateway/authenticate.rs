@@ -155,13 +155,29 @@ impl Snapshot {
         // A host that left the configuration took its sessions along.
         let host = self.host(&principal).ok_or(Rejection::SessionExpired)?;
         let confirmed = match host.confirmed(&principal, session.confirmed_at()) {
-            Some(confirmed) => confirmed,
+            Some(confirmed) => {
+                if host.is_due(&principal, session.confirmed_at()) {
+                    self.ask_early(host, &session);
+                }
+                confirmed
+            }
             None => self.ask_again(host, &session).await?,
         };
         let renewed = self.sessions.slide(&session, confirmed.at);
         let standing = ranked(confirmed.standing, session.host_role());
         let (preview, along) = (host.preview(), Vec::new());
         Ok(Caller { principal, standing, preview, session, renewed, along, learns: false, _held: None })
+    }
+
+    /// While the request goes on. What comes of it counts from the next one on; only a no ends the session at once.
+    fn ask_early(&self, host: &Arc<dyn HostPlatform>, session: &Session) {
+        let (host, sessions, session) = (Arc::clone(host), Arc::clone(&self.sessions), session.clone());
+        tokio::spawn(async move {
+            let answer = host.confirm(session.principal(), session.confirmed_at()).await;
+            if matches!(answer, Err(HostError::Refused | HostError::Expired)) {
+                sessions.revoke(&session);
+            }
+        });
     }
 
     /// To the end, also if the caller leaves: each question costs quota that is everybody's, and its answer is kept.

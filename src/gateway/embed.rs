@@ -112,10 +112,11 @@ impl Framed {
     /// Whether somebody signed out of the context that is asked for, or of the only one. A hint to the page and no more.
     fn was_left(&self) -> bool {
         let mut parameters = self.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-        match parameters.find(|(name, _)| *name == CONTEXT_PARAMETER) {
-            Some((_, asked)) => cookies::left(&self.cookies).any(|context| context == asked),
-            None => cookies::ours(&self.cookies).is_empty() && cookies::left(&self.cookies).next().is_some(),
+        if let Some((_, asked)) = parameters.find(|(name, _)| *name == CONTEXT_PARAMETER) {
+            return cookies::left(&self.cookies).any(|context| context == asked);
         }
+        let marks = cookies::left(&self.cookies).count();
+        marks > 0 && cookies::ours(&self.cookies).len() == marks
     }
 
     /// The pages that framed sessions of this browser, which may be a workspace's own portal that no configuration names.

@@ -93,6 +93,8 @@ pub struct Assembly {
     memory: Memory,
     known: Cache<Identity, Known>,
     asking: Flight<Inquiry, Known>,
+    /// Who was asked about before it was necessary, a moment ago.
+    early: Cache<Identity, ()>,
     /// Portal of a workspace, as its API last said.
     portals: Cache<TenantId, Option<Origin>>,
     health: Arc<Health>,
@@ -152,6 +154,10 @@ impl Assembly {
             memory,
             known: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(kept).build(),
             asking: Flight::builder().max_capacity(MAX_KNOWN).time_to_live(FLIGHT).build(),
+            early: Cache::builder()
+                .max_capacity(MAX_KNOWN)
+                .time_to_live((settings.revalidate / 20).max(FLIGHT))
+                .build(),
             portals: Cache::builder().max_capacity(10_000).time_to_live(settings.revalidate).build(),
             health: Arc::default(),
             settings,
@@ -339,6 +345,16 @@ impl HostPlatform for Assembly {
             None if young && identity.needs_no_standing() => Some(Confirmed { standing: Arc::default(), at }),
             Some(_) | None => None,
         }
+    }
+
+    fn is_due(&self, principal: &Principal, confirmed_at: Timestamp) -> bool {
+        if self.settings.confirm == ConfirmMode::Offline {
+            return false;
+        }
+        let identity = Identity::again(principal);
+        let at = self.known.get(&identity).map_or(confirmed_at, |known| known.at.max(confirmed_at));
+        let is_old = self.clock.now().since(at) >= identity.early(self.settings.revalidate);
+        is_old && self.early.entry(identity).or_insert(()).is_fresh()
     }
 
     fn confirm<'a>(

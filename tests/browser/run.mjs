@@ -55,7 +55,7 @@ async function main() {
       const { url } = message.location();
       const failed = message.text().startsWith("Failed to load resource") && url.startsWith(demo.gateway);
       const refused = /status of 40[139]/.test(message.text());
-      const brokenOff = url.endsWith("/apollo/events") && /ERR_INCOMPLETE_CHUNKED_ENCODING/.test(message.text());
+      const brokenOff = /\/apollo\/events(\?|$)/.test(url) && /ERR_INCOMPLETE_CHUNKED_ENCODING/.test(message.text());
       if (message.type() === "error" && !(failed && (refused || brokenOff))) noise.push(`${message.text()} (${url})`);
     });
     const harbor = new Harbor(page, demo);

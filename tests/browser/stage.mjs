@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const listening = async (server, port) => {
+export const listening = async (server, port) => {
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   return server.address().port;
@@ -27,7 +27,7 @@ const isFree = async (port) => {
 };
 
 /** A port whose next one is free too. */
-async function twoPorts() {
+export async function twoPorts() {
   for (let tries = 0; tries < 50; tries += 1) {
     const port = 20000 + Math.floor(Math.random() * 10000);
     if ((await isFree(port)) && (await isFree(port + 1))) return port;

@@ -1,7 +1,7 @@
 //! The platform is slow, gone, out of quota, or says that somebody is.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{CLIENT, Gateway, Platform, Setup, Token, Upstream};
 
@@ -131,4 +131,31 @@ fn what_the_platform_checks_of_a_token_is_found_out_at_start() {
     assert!(says(&careful, "confirmation: liveness") && says(&careless, "confirmation: existence"));
     assert!(careless.admin("GET", "/readyz", &[], b"").text().contains("confirmation: existence"));
     assert!(!careful.admin("GET", "/readyz", &[], b"").text().contains("confirmation"));
+}
+
+#[test]
+fn who_stays_is_asked_about_again_in_time_and_waits_for_no_answer() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new(&upstream).with("[session]", "revalidate = \"5s\"\n\n[session]").start();
+    let cookie = gateway.sign_in(&Token::client());
+    let path = format!("/v1/clients/{CLIENT}");
+    gateway.platform.be_slow();
+    let (start, mut slowest) = (Instant::now(), Duration::ZERO);
+    // Its share of the 20 % may make the period one of 6 s.
+    while gateway.platform.calls(&path) < 2 && start.elapsed() < Duration::from_secs(6) {
+        let asked = Instant::now();
+        assert_eq!(gateway.own("GET", "/open", &cookie).status, 200);
+        slowest = slowest.max(asked.elapsed());
+        thread::sleep(Duration::from_millis(100));
+    }
+    let took = start.elapsed();
+    assert_eq!(gateway.platform.calls(&path), 2, "asked again before it had to be");
+    assert!(took >= Duration::from_secs(3) && slowest < Duration::from_millis(200), "{took:?}, {slowest:?}");
+    gateway.platform.delete(CLIENT);
+    thread::sleep(Duration::from_millis(700));
+    let gone = (0..70).map(|_| {
+        thread::sleep(Duration::from_millis(100));
+        gateway.own("GET", "/open", &cookie).code().to_owned()
+    });
+    assert_eq!(gone.into_iter().find(|code| !code.is_empty()).as_deref(), Some("session_expired"));
 }

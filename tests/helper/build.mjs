@@ -10,7 +10,7 @@ export const served = new URL("embed.min.js", folder);
 export async function built() {
   const source = readFileSync(new URL("embed.js", folder), "utf8");
   const { code } = await minify(source, { ecma: 2022, mangle: true, compress: { passes: 3, unsafe_arrows: true } });
-  return `${code}\n`;
+  return code;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(served, await built());

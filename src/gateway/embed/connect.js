@@ -14,19 +14,21 @@
     button.hidden = false;
   };
 
-  // All frames of an origin have one storage, so what is remembered is told apart by where the frame stands in the tab.
+  // All frames of an origin have one memory, so what is remembered is told apart by where the frame stands in the tab.
   const place = (frame) => {
     if (frame === top) return "";
     const above = frame.parent;
     return `${place(above)}.${Array.from({ length: above.length }, (_, at) => above[at] === frame).indexOf(true)}`;
   };
-  // Whether this frame was loaded anew a moment ago, and to no avail. Where nothing can be remembered, a person decides.
+  // Whether this frame was loaded anew a moment ago, and to no avail. A cookie remembers it: where third-party cookies are
+  // blocked, storage is too, but partitioned cookies are kept; and this page only goes on where cookies are kept.
   const isLoop = () => {
     try {
-      const key = `vestibule.connect${place(window)}`;
-      const last = Number(sessionStorage.getItem(key));
-      sessionStorage.setItem(key, Date.now());
-      return Date.now() - last < 10000;
+      const mark = `__Host-vestibule-tried${place(window)}=1`;
+      const isMarked = () => document.cookie.split("; ").includes(mark);
+      const before = isMarked();
+      document.cookie = `${mark}; Path=/; Max-Age=10; Secure; SameSite=None; Partitioned`;
+      return before || !isMarked();
     } catch {
       return true;
     }

@@ -80,6 +80,13 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// When they are asked about while what is known still holds, so that nobody waits for the answer: at four fifths.
+    pub(super) fn early(&self, span: Duration) -> Duration {
+        self.jittered(span).mul_f64(0.8)
+    }
+}
+
 impl Known {
     /// Offline: nobody was asked.
     pub(super) fn unasked(now: Timestamp) -> Self {
@@ -138,7 +145,9 @@ impl Assembly {
             self.memory.note_question(identity);
         }
         let portal = self.ask_workspace(&identity.tenant, token_id).await?;
-        if let Some(known) = self.remembered(identity) {
+        // Whoever asks without a token does so because it is time to, or will soon be.
+        let is_young = |known: &Known| self.clock.now().since(known.at) < identity.early(self.settings.revalidate);
+        if let Some(known) = self.remembered(identity).filter(|known| token_id.is_some() || is_young(known)) {
             return Ok(Known { portal, ..known });
         }
         let standing = match identity.kind {
