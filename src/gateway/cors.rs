@@ -1,8 +1,9 @@
 //! Pages of other origins: what their browser is told when it asks whether they may call, and what they may read (Fetch
 //! §3.3, the CORS protocol).
 //!
-//! It is for the origins of `[server] cors_origins`, and for tokens that a page sends itself. `Access-Control-Allow-Credentials` is
-//! never said: a request with a cookie is refused by the cross-site rule, and its browser would not show the answer.
+//! It is for the origins of `[server] cors_origins`, and for tokens that a page sends itself.
+//! `Access-Control-Allow-Credentials` is never said: a request with a cookie is refused by the cross-site rule, and its
+//! browser would not show the answer.
 
 use http::header::{self, HeaderName};
 use http::request::Parts;
@@ -18,13 +19,13 @@ use super::respond::own;
 use super::route::{self, Destination, KNOWN_METHODS, Target};
 use crate::access::{Access, Origin};
 
-/// For so long a browser need not ask again, in seconds. What the page may do is decided anew at each request all the same.
+/// For so long a browser need not ask again, in seconds. Each request is decided anew all the same.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// What a page may read beside what it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static("X-Vestibule-Error, X-Request-Id");
 
-/// The origins whose pages may call. A request costs one look-up and a comparison with each; nothing where there are none.
+/// The origins whose pages may call. A request costs one look-up and a comparison with each, if there are any.
 pub(super) struct Cors(Vec<HeaderValue>);
 
 impl Cors {
@@ -43,7 +44,7 @@ impl Cors {
         self.0.iter().find(|listed| *listed == page)
     }
 
-    /// Lets the page read the answer, whatever the app said of that. Caches learn that the answer is another one for other pages,
+    /// Lets the page read the answer, whatever the app said of that. Caches learn that other pages get another answer,
     /// also where none asked.
     pub(super) fn open(&self, headers: &mut HeaderMap, page: Option<&HeaderValue>) {
         if self.0.is_empty() {
@@ -58,8 +59,8 @@ impl Cors {
 }
 
 impl Gateway {
-    /// Answers a browser that asks whether a page may call, before anybody is asked who they are: such a request says nothing of
-    /// that (Fetch §4.8). `None` for every other request, and where the answer is no.
+    /// Answers a browser that asks whether a page may call, before anybody is asked who they are: such a request says
+    /// nothing of that (Fetch §4.8). `None` for every other request, and where the answer is no.
     pub(super) fn preflight(&self, head: &Parts, target: &Target, exchange: &mut Exchange) -> Option<Response<Body>> {
         if head.method != Method::OPTIONS {
             return None;
@@ -97,7 +98,7 @@ fn asked_method(headers: &HeaderMap) -> Option<Method> {
     KNOWN_METHODS.into_iter().find(|method| asked == method.as_str())
 }
 
-/// The headers that were asked for and may be sent. Not those that speak in our name, and not `*`, which would be all of them.
+/// The headers that were asked for and may be sent. Not those that speak in our name, and not `*`, which is all of them.
 fn asked_headers(headers: &HeaderMap) -> Option<HeaderValue> {
     let values = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
