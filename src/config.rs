@@ -101,6 +101,8 @@ pub struct Server {
     pub public_url: Origin,
     /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call with a token of their own.
+    pub cors_origins: Vec<Origin>,
     /// Time that open connections get to finish.
     pub drain: Duration,
     /// Time between "not ready" and the end of accepting.

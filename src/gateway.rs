@@ -22,6 +22,7 @@ mod bearer;
 mod body;
 mod bootstrap;
 mod cookies;
+mod cors;
 mod credentials;
 mod each;
 mod embed;
@@ -44,7 +45,7 @@ mod route;
 mod streams;
 mod ticket;
 
-use self::authenticate::{Asking, CONTEXT_PARAMETER, Selector, TICKET_PARAMETER};
+use self::authenticate::{Asking, CONTEXT_PARAMETER, Caller, Selector, TICKET_PARAMETER};
 use self::body::{Body, Upload};
 use self::embed::Framed;
 use self::enrich::Outbound;
@@ -81,6 +82,8 @@ pub struct GatewaySettings {
     pub public: Origin,
     /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call with a token of their own.
+    pub cors_origins: Vec<Origin>,
     /// Bounds.
     pub limits: Limits,
     /// What callers are shown; without it they come in the clear.
@@ -136,6 +139,7 @@ impl Gateway {
     async fn handle(&self, request: Request<Incoming>, socket: IpAddr, interim: Option<Interim>) -> Response<Body> {
         let (head, incoming) = request.into_parts();
         let (as_page, framed) = (is_navigation(&head), Framed::of(&head));
+        let page = self.cors.page(&head.headers);
         let peer = Peer::of(socket, &head.headers, &self.trusted_proxies);
         let mut exchange = Exchange::new(peer, &head, &self.request_ids);
         // What is left of a body must not be read as the next request. HTTP/2 ends the stream alone.
@@ -156,6 +160,9 @@ impl Gateway {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         forward::frame(headers, exchange.ancestors().as_deref().unwrap_or(&self.frame_sources));
+        if !exchange.is_public() {
+            self.cors.open(headers, page);
+        }
         if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
             headers.insert("x-request-id", id);
         }
@@ -195,6 +202,9 @@ impl Gateway {
         exchange.at(target.path());
         let contexts = target.take_parameter(CONTEXT_PARAMETER);
         let tickets = target.take_parameter(TICKET_PARAMETER);
+        if let Some(answer) = self.preflight(&head, &target, exchange) {
+            return Ok(answer);
+        }
         let selector = Selector::of(&head.headers, contexts.into_iter().next(), &self.public);
         let arrival = match self.posted(&head, &mut target, incoming, exchange).await? {
             Posted::Answer(answer) => return Ok(answer),
@@ -219,14 +229,8 @@ impl Gateway {
         }
         let mut upload = self.upload(arrival, Some(found.route))?;
         let upgrade = UpgradeKey::of(head.version, &head.method, &head.headers);
-        let caller = match found.route.access {
-            Access::Public => None,
-            Access::Authenticated | Access::Require(_) => {
-                let credential = self.credentials.find(&head, !found.route.ignore_host_token)?;
-                let asking = Asking { head: &head, peer: &exchange.peer, upgrades: upgrade.is_some() };
-                Some(self.authenticate(&asking, credential, &selector, &mut upload).await?)
-            }
-        };
+        let asking = Asking { head: &head, peer: &exchange.peer, upgrades: upgrade.is_some() };
+        let caller = self.caller_on(found.route, &asking, &selector, &mut upload).await?;
         if let Some(caller) = &caller {
             exchange.recognise(&self.sessions, caller);
         }
@@ -268,6 +272,23 @@ impl Gateway {
             forwarded.lasts_with(right, socket);
         }
         Ok(exchange.forwarded(forwarded))
+    }
+
+    /// Who calls, on a route that asks for that.
+    async fn caller_on(
+        &self,
+        route: &RouteSpec,
+        asking: &Asking<'_>,
+        selector: &Selector,
+        upload: &mut Upload,
+    ) -> Result<Option<Caller>, Rejection> {
+        match route.access {
+            Access::Public => Ok(None),
+            Access::Authenticated | Access::Require(_) => {
+                let credential = self.credentials.find(asking.head, !route.ignore_host_token)?;
+                self.authenticate(asking, credential, selector, upload).await.map(Some)
+            }
+        }
     }
 
     /// A place for one more WebSocket of the session.

@@ -45,6 +45,8 @@ const EXCEPTIONS: &[Exception] = &[
     Exception { file: "src/gateway/accept.rs", pattern: HEADERS_MUT, reason: "the last answer of a connection" },
     Exception { file: "src/gateway/body/download.rs", pattern: MUT_HEADERS, reason: "trailers of the app's answer" },
     Exception { file: "src/gateway/bootstrap.rs", pattern: HEADERS_MUT, reason: "the 303" },
+    Exception { file: "src/gateway/cors.rs", pattern: HEADERS_MUT, reason: "the answer to a preflight" },
+    Exception { file: "src/gateway/cors.rs", pattern: MUT_HEADERS, reason: "who may read an answer" },
     Exception { file: "src/gateway/embed.rs", pattern: HEADERS_MUT, reason: "the helper script and the connect page" },
     Exception { file: "src/gateway/endpoints.rs", pattern: HEADERS_MUT, reason: "answers of our own endpoints" },
     Exception { file: "src/gateway/enrich.rs", pattern: MUT_HEADERS, reason: "headers of the new request" },

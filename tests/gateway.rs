@@ -4,6 +4,7 @@ mod answers;
 mod bootstrap;
 mod connect;
 mod contexts;
+mod cors;
 mod credentials;
 mod embed;
 pub(crate) mod forward;

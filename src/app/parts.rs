@@ -119,6 +119,7 @@ impl Parts {
         Ok(GatewaySettings {
             public: config.server.public_url.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
+            cors_origins: config.server.cors_origins.clone(),
             limits: limits(config.limits.clone()),
             tls: self.tls.as_ref().map(|(_, settings)| Arc::clone(settings)),
             hosts: self.hosts().collect(),

@@ -44,12 +44,14 @@ pub(super) fn server(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Se
             .or_else(|_| fault(format!("`{written}` is no network"), "write a CIDR such as \"10.0.0.0/8\""))
     };
     let trusted_proxies = table.list("trusted_proxies", reader, net).unwrap_or_default();
+    let cors_origins = table.list("cors_origins", reader, origin).unwrap_or_default();
     let drain = table.or("drain", 20 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let drain_delay = table.or("drain_delay", 5 * SECOND, reader, duration(Duration::ZERO, HOUR));
     let reuse_port = table.or("reuse_port", false, reader, boolean);
     let tls = tls::server(&mut table, public_url.as_ref(), reader);
     table.finish(reader);
-    Some(Server { listen, public_url: public_url?, trusted_proxies, drain, drain_delay, reuse_port, tls })
+    let public_url = public_url?;
+    Some(Server { listen, public_url, trusted_proxies, cors_origins, drain, drain_delay, reuse_port, tls })
 }
 
 /// Browsers give a `Secure` cookie only to https, and to loopback.

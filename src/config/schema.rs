@@ -39,6 +39,12 @@ const BEFORE_HOSTS: &[Key] = &[
         "Exact origin that the host puts in its iframe; other Host values are 421.",
     ),
     key("server.trusted_proxies", "strings", "[]", "CIDRs whose X-Forwarded-For and X-Request-Id are believed."),
+    key(
+        "server.cors_origins",
+        "strings",
+        "[]",
+        "Exact origins whose pages may call routes that are not public, with a token that they send themselves.",
+    ),
     key("server.drain", "string", "\"20s\"", "After SIGTERM, open connections get this long to finish."),
     key(
         "server.drain_delay",

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::authenticate::check_page;
+use super::cors::Cors;
 use super::respond::Rejection;
 use super::route::Target;
 use crate::access::Origin;
@@ -174,7 +175,7 @@ impl<'a> Credential<'a> {
     /// The hosts that read it, if it may be used from where the request came.
     ///
     /// What a page sends itself, or a server, no other site's page can send: it would have to ask first (Fetch §4.8), and is
-    /// not answered. So who says nothing of where it comes from is no browser. What a host's proxy adds comes along with whatever
+    /// not answered unless its origin is listed. So who says nothing of where it comes from is no browser. What a host's proxy adds comes along with whatever
     /// any page sends, as a cookie does; there the page may also be one of the host's, because the browser knows the app by
     /// the proxy's address. A pattern is no such page by itself: other apps of the platform have pages that fit it, so there the
     /// browser has to say that the page is of the very address that is asked.
@@ -184,11 +185,12 @@ impl<'a> Credential<'a> {
         headers: &HeaderMap,
         upgrade: bool,
         public: &Origin,
+        cors: &Cors,
     ) -> Result<Vec<&'a Arc<dyn HostPlatform>>, Rejection> {
         let hosts = self.place.hosts.iter();
         if !self.place.ambient {
             let from_browser = headers.contains_key("sec-fetch-site") || headers.contains_key(header::ORIGIN);
-            if from_browser {
+            if from_browser && cors.page(headers).is_none() {
                 check_page(method, headers, upgrade, |origin| origin == public)?;
             }
             return Ok(hosts.collect());

@@ -97,7 +97,7 @@ impl Gateway {
         upload: &mut Upload,
     ) -> Result<Caller, Rejection> {
         let Asking { head, peer, upgrades } = *asking;
-        let readers = credential.readers(&head.method, &head.headers, upgrades, &self.public)?;
+        let readers = credential.readers(&head.method, &head.headers, upgrades, &self.public, &self.cors)?;
         let key = credential.key();
         let known = key.and_then(|key| self.proven.0.get(&key));
         let counts = |known: &Arc<Known>| {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::accept::Drain;
 use super::authenticate::TICKET_PARAMETER;
+use super::cors::Cors;
 use super::credentials::Credentials;
 use super::each::Proven;
 use super::embed::Embed;
@@ -50,6 +51,8 @@ pub(super) struct Snapshot {
     generation: u64,
     pub(super) public: Origin,
     pub(super) trusted_proxies: Vec<IpNet>,
+    /// Other origins whose pages may call.
+    pub(super) cors: Cors,
     pub(super) limits: Limits,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) hosts: Vec<Arc<dyn HostPlatform>>,
@@ -167,6 +170,7 @@ impl Snapshot {
             generation,
             public,
             trusted_proxies: settings.trusted_proxies,
+            cors: Cors::new(&settings.cors_origins),
             limiter: Arc::new(FailureLimiter::new(limits.token_failures, limits.token_failure_window)),
             limits,
             tls: settings.tls,

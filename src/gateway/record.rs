@@ -41,6 +41,8 @@ pub(super) struct Exchange {
     grants_from: Vec<&'static str>,
     upstream_duration: Option<Duration>,
     allowed: bool,
+    /// Whether the route is a public one.
+    public: bool,
     /// Who may frame the answer: the session's own pages, once it is known.
     ancestors: Option<Vec<Origin>>,
     /// Sources for the page of a refusal, where they are not those of all.
@@ -78,6 +80,7 @@ impl Exchange {
             grants_from: Vec::new(),
             upstream_duration: None,
             allowed: false,
+            public: false,
             ancestors: None,
             sources: None,
             cookies: Vec::new(),
@@ -98,9 +101,15 @@ impl Exchange {
     pub(super) fn routed(&mut self, found: &RouteMatch<'_>) {
         self.route = Some(found.route.name.clone());
         self.project.clone_from(&found.project);
+        self.public = found.route.access == Access::Public;
         if let Access::Require(permission) = &found.route.access {
             self.permission = Some(permission.clone());
         }
+    }
+
+    /// Whether it was found to be for a public route.
+    pub(super) fn is_public(&self) -> bool {
+        self.public
     }
 
     /// A session, and so a principal and the pages that may frame it.

@@ -19,9 +19,9 @@ const SIGNING_SECRET: &str = "canary-signing-secret-0123456789abcdef0123456789ab
 const SECRET: &str = "canary-page-secret-of-the-host-01";
 
 /// A gateway with hosts of all sorts, the app behind it, and the keys that the hosts sign with.
-struct Stage {
-    gateway: Gateway,
-    upstream: Upstream,
+pub(super) struct Stage {
+    pub(super) gateway: Gateway,
+    pub(super) upstream: Upstream,
     elliptic: Elliptic,
     _keys: Upstream,
 }
@@ -31,7 +31,7 @@ impl Stage {
         Self::with(Upstream::start(), |setup| setup)
     }
 
-    fn with(upstream: Upstream, change: impl FnOnce(Setup) -> Setup) -> Self {
+    pub(super) fn with(upstream: Upstream, change: impl FnOnce(Setup) -> Setup) -> Self {
         let elliptic = Elliptic::new();
         let set = elliptic.jwks();
         let keys = Upstream::scripted(move |_, stream| {
@@ -51,7 +51,7 @@ impl Stage {
         self.gateway.ask(method, target, &[header])
     }
 
-    fn whop(&self, change: impl FnOnce(&mut Value)) -> String {
+    pub(super) fn whop(&self, change: impl FnOnce(&mut Value)) -> String {
         let mut claims = json!({"iss": "urn:whopcom:exp-proxy", "aud": "app_1", "sub": "user_1", "exp": now() + 300});
         change(&mut claims);
         format!("X-Whop-User-Token: {}", self.elliptic.es256(&claims))
@@ -86,6 +86,6 @@ fn bearer_of(change: impl FnOnce(&mut Value)) -> String {
     format!("Authorization: Bearer {}", hs256(SECRET, &claims(change)))
 }
 
-fn bearer() -> String {
+pub(super) fn bearer() -> String {
     bearer_of(|_| {})
 }

@@ -9,6 +9,7 @@ use crate::config::schema::{KEYS, Key};
 const OTHERWISE: &[(&str, &str)] = &[
     ("server.listen", "\"127.0.0.1:8081\""),
     ("server.trusted_proxies", "[\"10.0.0.0/8\"]"),
+    ("server.cors_origins", "[\"https://www.example.com\"]"),
     ("upstream.protocol", "\"h2c\""),
     ("hosts.*.confirm", "\"offline\""),
     ("hosts.*.api_url", "\"https://api.example.com\""),

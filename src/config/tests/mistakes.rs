@@ -163,6 +163,15 @@ const MISTAKES: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn other_origins_are_listed_one_by_one() {
+    for origin in ["*", "null", "https://*.example.com", "https://www.example.com/app"] {
+        let text = MINIMAL.replace("[upstream]", &format!("cors_origins = [\"{origin}\"]\n[upstream]"));
+        let problems = bad(&text, &[]).join("\n");
+        assert!(problems.contains(&format!("`{origin}` is no origin")), "{problems}");
+    }
+}
+
+#[test]
 fn every_mistake_is_one_problem_with_a_remedy() {
     for (part, expected) in MISTAKES {
         let problems = bad_part(part);

@@ -192,6 +192,7 @@ fn settings_of(
     GatewaySettings {
         public: origin(),
         trusted_proxies: Vec::new(),
+        cors_origins: Vec::new(),
         tls: None,
         limits: Limits::default(),
         hosts: vec![Arc::clone(host) as Arc<dyn HostPlatform>],
