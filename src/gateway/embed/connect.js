@@ -14,31 +14,20 @@
     button.hidden = false;
   };
 
-  // All frames of an origin have one memory, so what is remembered is told apart by where the frame stands in the tab.
-  const place = (frame) => {
-    if (frame === top) return "";
-    const above = frame.parent;
-    return `${place(above)}.${Array.from({ length: above.length }, (_, at) => above[at] === frame).indexOf(true)}`;
-  };
-  // Whether this frame was loaded anew a moment ago, and to no avail. A cookie remembers it: where third-party cookies are
-  // blocked, storage is too, but partitioned cookies are kept; and this page only goes on where cookies are kept.
-  const isLoop = () => {
-    try {
-      const mark = `__Host-vestibule-tried${place(window)}=1`;
-      const isMarked = () => document.cookie.split("; ").includes(mark);
-      const before = isMarked();
-      document.cookie = `${mark}; Path=/; Max-Age=10; Secure; SameSite=None; Partitioned`;
-      return before || !isMarked();
-    } catch {
-      return true;
-    }
-  };
-
-  const show = (context) => {
+  // Shows the page that was wanted, and says whether it may: not when this very frame was loaded anew a moment ago, and to
+  // no avail. The frame's own history entry remembers it, over a reload too: other frames, other tabs and what the browser
+  // lets us store are not asked.
+  const show = (context, asked) => {
+    const before = history.state;
+    if (!asked && Date.now() - before?.vestibule < 10000) return false;
     const url = new URL(location);
-    if (url.searchParams.get("_vestibule_ctx") === context) return location.reload();
-    url.searchParams.set("_vestibule_ctx", context);
-    location.replace(url);
+    const selector = `_vestibule_ctx=${context}`;
+    // Not by searchParams, which would write the app's own parameters anew.
+    const others = url.search.slice(1).split("&").filter((one) => one && !one.startsWith("_vestibule_ctx="));
+    url.search = [...others, selector].join("&");
+    history.replaceState({ ...before, vestibule: Date.now() }, "", url);
+    location.reload();
+    return true;
   };
   const connect = async (asked) => {
     button.hidden = true;
@@ -47,9 +36,9 @@
     const outcome = await vestibule.renew().catch(failed);
     if (outcome === true) {
       const { context } = await vestibule.session();
-      if (asked || !isLoop()) return show(context);
+      if (show(context, asked)) return;
       say(refused);
-      return offer("Try again", () => show(context));
+      return offer("Try again", () => show(context, true));
     }
     if (outcome?.problem !== undefined) {
       say(refused, outcome.problem || "The page around this one gave no answer. Reload that page.");
