@@ -31,7 +31,7 @@ pub(super) struct Embed {
 
 /// What of the connect page is the same for all.
 struct Connect {
-    libraries: String,
+    sdks: String,
     policy: HeaderValue,
 }
 
@@ -42,12 +42,12 @@ impl Embed {
         let list = bridged.iter().filter_map(|host| Some(entry(&host.frame_sources(), host.bridge()?)));
         let script = script(&list.collect::<Vec<_>>());
         let etag = format!("\"{}\"", hash(&script));
-        let libraries = bridged.iter().map(|host| library(host.as_ref())).collect();
-        let sources: Vec<&str> = bridged.iter().filter_map(|host| host.bridge()?.library).collect();
+        let sdks = bridged.iter().map(|host| sdk(host.as_ref())).collect();
+        let sources: Vec<&str> = bridged.iter().filter_map(|host| host.bridge()?.sdk).collect();
         Self {
             script: Bytes::from(script),
             etag: HeaderValue::from_str(&etag).expect("base64 in quotes is a header value"),
-            connect: (!bridged.is_empty()).then(|| Connect { libraries, policy: policy(&sources) }),
+            connect: (!bridged.is_empty()).then(|| Connect { sdks, policy: policy(&sources) }),
         }
     }
 
@@ -75,7 +75,7 @@ impl Embed {
             include_str!("embed/connect.html"),
             rejection,
             request_id,
-            &[("libraries", &connect.libraries), ("script", SCRIPT), ("left", left)],
+            &[("sdks", &connect.sdks), ("script", SCRIPT), ("left", left)],
         )));
         answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, connect.policy.clone());
         Some(answer)
@@ -141,24 +141,24 @@ fn entry(origins: &[impl AsRef<str>], bridge: &Bridge) -> String {
 }
 
 /// The platform's own script as a line of the page, if it has one, and where it finds the app's id.
-fn library(host: &dyn HostPlatform) -> String {
+fn sdk(host: &dyn HostPlatform) -> String {
     let Some(bridge) = host.bridge() else { return String::new() };
     let mut lines = String::new();
     if let (Some(name), Some(app)) = (bridge.app_meta, host.app()) {
         let _ = writeln!(lines, "<meta name=\"{name}\" content=\"{}\">", respond::escaped(app));
     }
-    if let Some(library) = bridge.library {
-        let _ = writeln!(lines, "<script src=\"{library}\"></script>");
+    if let Some(address) = bridge.sdk {
+        let _ = writeln!(lines, "<script src=\"{address}\"></script>");
     }
     lines
 }
 
 /// Nothing but our two scripts, our style and the platforms' own scripts.
-fn policy(libraries: &[&str]) -> HeaderValue {
+fn policy(sdks: &[&str]) -> HeaderValue {
     let (script, style) = (hash(SCRIPT), hash(respond::STYLE));
-    let libraries = libraries.join(" ");
+    let sdks = sdks.join(" ");
     let policy = format!(
-        "default-src 'none'; script-src 'self' 'sha256-{script}' {libraries}; style-src 'sha256-{style}'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; script-src 'self' 'sha256-{script}' {sdks}; style-src 'sha256-{style}'; connect-src 'self'; base-uri 'none'; form-action 'none'"
     );
     HeaderValue::from_str(&policy).expect("addresses and base64 are a header value")
 }

@@ -4,7 +4,7 @@
 #[derive(Debug)]
 pub struct Bridge {
     /// The platform's own script, if its way needs one. The connect page loads it; an app's page does so itself.
-    pub library: Option<&'static str>,
+    pub sdk: Option<&'static str>,
     /// The `<meta>` in which that script looks for the app's id.
     pub app_meta: Option<&'static str>,
     /// A JavaScript object literal. Either `get()`, which gives a promise of the token; or, where windows talk by messages,
@@ -14,13 +14,13 @@ pub struct Bridge {
 }
 
 /// A call of the platform's own script.
-const fn call(library: &'static str, script: &'static str) -> Bridge {
-    Bridge { library: Some(library), app_meta: None, script }
+const fn call(sdk: &'static str, script: &'static str) -> Bridge {
+    Bridge { sdk: Some(sdk), app_meta: None, script }
 }
 
 /// Assembly's messages, as `@assembly-js/app-bridge` 1.1 has them. It also sends new tokens unasked.
 pub(super) const ASSEMBLY: Bridge = Bridge {
-    library: None,
+    sdk: None,
     app_meta: None,
     script: "{ask:requestId=>({type:'sessionToken.refresh.request',requestId}),\
         read:(m,id)=>/^sessionToken\\.(update|refresh\\.response)$/.test(m.type)&&(m.requestId??id)==id&&m.data?.token}",
@@ -28,7 +28,7 @@ pub(super) const ASSEMBLY: Bridge = Bridge {
 
 /// Shopify App Bridge (shopify.dev, "ID token"): it reads the client id from the page.
 pub(super) const SHOPIFY: Bridge = Bridge {
-    library: Some("https://cdn.shopify.com/shopifycloud/app-bridge.js"),
+    sdk: Some("https://cdn.shopify.com/shopifycloud/app-bridge.js"),
     app_meta: Some("shopify-api-key"),
     script: "{get:()=>shopify.idToken()}",
 };
@@ -72,7 +72,7 @@ pub(super) const MIRO: Bridge = call("https://miro.com/app/static/sdk/v2/miro.js
 
 /// HighLevel's message for the user's context.
 pub(super) const HIGHLEVEL: Bridge = Bridge {
-    library: None,
+    sdk: None,
     app_meta: None,
     script: "{ask:()=>({message:'REQUEST_USER_DATA'}),read:m=>m.message=='REQUEST_USER_DATA_RESPONSE'&&m.payload}",
 };

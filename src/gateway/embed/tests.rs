@@ -15,7 +15,7 @@ fn the_script_stays_below_four_kilobytes_for_every_platform() {
 
 #[test]
 fn the_script_begins_with_the_hosts_and_names_no_other() {
-    let bridge = Bridge { library: None, app_meta: None, script: "{get:0}" };
+    let bridge = Bridge { sdk: None, app_meta: None, script: "{get:0}" };
     let script = script(&[entry(&["https://a.example"], &bridge)]);
     assert!(script.starts_with("(()=>{const e=[{origins:[\"https://a.example\"],bridge:{get:0}}]"), "{script}");
     assert!(!script.contains("HOSTS"));
