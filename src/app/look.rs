@@ -1,9 +1,11 @@
 //! Is what the configuration names really there?
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{Request, header};
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
@@ -80,13 +82,20 @@ async fn upstream(config: &Config) -> Finding {
 /// where the app wants one.
 async fn is_open_to_others(upstream: &UpstreamSettings, host: &str) -> bool {
     let UpstreamAddress::Tcp(authority) = &upstream.address else { return false };
-    if ["127.", "localhost:", "[::1]"].iter().any(|start| authority.starts_with(start)) {
+    if is_here(authority) {
         return false;
     }
     let Some(tls) = upstream.tls.as_ref().filter(|tls| tls.has_identity()) else { return true };
     let Ok(plain) = tls.without_identity() else { return true };
     let as_others = UpstreamSettings { tls: Some(plain), ..upstream.clone() };
     status(&as_others, host).await.is_ok_and(|status| (200..300).contains(&status))
+}
+
+/// Whether it is this machine's own address; a name that only begins like one is not.
+fn is_here(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else { return false };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The status of `GET /`, asked as somebody would who does not come through us.
@@ -112,4 +121,19 @@ async fn ask(upstream: &UpstreamSettings, host: &str) -> anyhow::Result<u16> {
         }
     };
     Ok(answer.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_here;
+
+    #[test]
+    fn an_address_is_this_machines_own_by_what_it_is_and_not_by_how_it_begins() {
+        for here in ["127.0.0.1:3000", "127.0.0.53:80", "localhost:3000", "[::1]:3000"] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in ["127.0.0.1.example.com:80", "localhost.example.com:80", "[::2]:80", "10.0.0.1:80", ""] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
+    }
 }
