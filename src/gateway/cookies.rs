@@ -6,9 +6,9 @@ use http::header::{self, HeaderValue};
 use crate::secret::Secret;
 use crate::session::COOKIE_PREFIX;
 
-/// How many of our own cookies are looked at. A browser holds four contexts at most, each with a mark at the worst; more is
-/// somebody trying.
-const MAX_OURS: usize = 10;
+/// How many of our own cookies are looked at. A browser keeps four contexts; frames that begin at once, and know nothing of each
+/// other, may make it more for a while. Beyond that it is somebody trying.
+const MAX_OURS: usize = 16;
 
 /// Our cookies, (name, value). A name that comes twice is left out altogether: one of the two was planted
 /// (RFC 6265 §4.2.2 gives no order to rely on).
@@ -38,6 +38,8 @@ pub(super) struct Scope {
     context: String,
     /// Names that the request brought back from there.
     carried: Vec<String>,
+    /// The whole `Cookie` header: what the app was sent of it under its own name is looked for only when it sets one.
+    sent: Vec<HeaderValue>,
 }
 
 impl Scope {
@@ -46,12 +48,20 @@ impl Scope {
         let mine = |pair: &str| {
             Some(scoped(split(pair)?.0)?).filter(|(_, of)| *of == context).map(|(name, _)| name.to_owned())
         };
-        Self { carried: pairs(headers).filter_map(mine).collect(), context: context.to_owned() }
+        let sent = headers.get_all(header::COOKIE).iter().cloned().collect();
+        Self { carried: pairs(headers).filter_map(mine).collect(), context: context.to_owned(), sent }
     }
 
     /// The name that a cookie is kept under.
     pub(super) fn name(&self, name: &str) -> String {
         format!("{name}~{}", self.context)
+    }
+
+    /// Whether the caller has one of this name that is not kept apart, of before or of a public route.
+    pub(super) fn has_plain(&self, name: &[u8]) -> bool {
+        let pairs = self.sent.iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
+        let mut names = pairs.filter_map(|pair| Some(pair.trim_ascii().split_at_checked(name.len() + 1)?.0));
+        names.any(|start| start.strip_suffix(b"=") == Some(name))
     }
 
     /// Whether the caller has such a cookie.
@@ -83,6 +93,11 @@ enum Passed<'a> {
     /// Under another name, with the rest of it.
     As(&'a str, &'a [u8]),
     Not,
+}
+
+/// Whether a cookie of this name would be taken for one that is kept apart, for whichever context.
+pub(super) fn is_scoped(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| scoped(name).is_some())
 }
 
 /// Name and context of a cookie of the app that is kept apart.

@@ -4,7 +4,7 @@ use http::header::{self, Entry, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, Version};
 
 use crate::gateway::body::Body;
-use crate::gateway::cookies::{Scope, starts_like_ours};
+use crate::gateway::cookies::{Scope, is_scoped, starts_like_ours};
 use crate::gateway::headers::{is_hop_by_hop, is_managed, listed_in_connection};
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -123,8 +123,9 @@ fn rewrite_cookies(headers: &mut HeaderMap, scope: Option<&Scope>) {
 /// A browser sends a cookie back from inside a cross-site frame only if it is `SameSite=None`, `Secure` and
 /// `Partitioned`. A `Domain` would take it out of this origin. Names that look like ours are refused.
 ///
-/// One that no script can read is kept apart for its context. One that scripts may read takes its place, also where it only
-/// removes it: many apps do not repeat `HttpOnly` there.
+/// One that no script can read is kept apart for its context, in place of one of that name that is not. One that scripts may read
+/// takes its place, also where it only removes it: many apps do not repeat `HttpOnly` there. A name that is already one of a
+/// context is refused, or an app could be led to plant a cookie in another one.
 fn for_the_frame(cookie: &HeaderValue, scope: Option<&Scope>) -> Vec<HeaderValue> {
     let mut parts = cookie.as_bytes().split(|&byte| byte == b';');
     let pair = parts.next().unwrap_or_default().trim_ascii();
@@ -134,17 +135,20 @@ fn for_the_frame(cookie: &HeaderValue, scope: Option<&Scope>) -> Vec<HeaderValue
     let attributes: Vec<&[u8]> = parts.map(<[u8]>::trim_ascii).filter(|attribute| is_kept(attribute)).collect();
     let end = pair.iter().position(|&byte| byte == b'=').unwrap_or(0);
     let (name, value) = (pair[..end].trim_ascii_end(), &pair[end..]);
+    if is_scoped(name) {
+        return Vec::new();
+    }
     let Some((scope, text)) = scope.zip(std::str::from_utf8(name).ok().filter(|name| !name.is_empty())) else {
         return written(pair, &attributes).into_iter().collect();
     };
     let kept_as = |value: &[u8]| [scope.name(text).as_bytes(), value].concat();
-    if attributes.iter().any(|attribute| attribute.eq_ignore_ascii_case(b"httponly")) {
-        return written(&kept_as(value), &attributes).into_iter().collect();
-    }
     let lasts = |attribute: &&&[u8]| ![&b"max-age"[..], b"expires"].iter().any(|own| is_named(attribute, own));
     let removal: Vec<&[u8]> = attributes.iter().filter(lasts).copied().chain([&b"Max-Age=0"[..]]).collect();
-    let removed = scope.has(name).then(|| written(&kept_as(b"="), &removal)).flatten();
-    written(pair, &attributes).into_iter().chain(removed).collect()
+    let is_hidden = attributes.iter().any(|attribute| attribute.eq_ignore_ascii_case(b"httponly"));
+    let (kept, other) = if is_hidden { (kept_as(value), name.to_vec()) } else { (pair.to_vec(), kept_as(b"")) };
+    let has_other = if is_hidden { scope.has_plain(name) } else { scope.has(name) };
+    let removed = has_other.then(|| written(&[&other[..], b"="].concat(), &removal)).flatten();
+    written(&kept, &attributes).into_iter().chain(removed).collect()
 }
 
 fn written(pair: &[u8], attributes: &[&[u8]]) -> Option<HeaderValue> {
@@ -192,7 +196,8 @@ mod tests {
 
     #[test]
     fn cookies_that_no_script_can_read_are_kept_apart_for_each_context() {
-        let sent = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("sid~aaaaaaaaaa=1"))]);
+        let sent =
+            HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("sid~aaaaaaaaaa=1; xold=1; old=1"))]);
         let scope = Scope::of("aaaaaaaaaa", &sent);
         let rest = "Secure; SameSite=None; Partitioned";
         let cases = [
@@ -206,6 +211,16 @@ mod tests {
                 ],
             ),
             ("=1; HttpOnly", vec![format!("=1; HttpOnly; {rest}")]),
+            (
+                "old=2; HttpOnly; Max-Age=9",
+                vec![
+                    format!("old~aaaaaaaaaa=2; HttpOnly; Max-Age=9; {rest}"),
+                    format!("old=; HttpOnly; Max-Age=0; {rest}"),
+                ],
+            ),
+            ("ol=2; HttpOnly", vec![format!("ol~aaaaaaaaaa=2; HttpOnly; {rest}")]),
+            ("sid~bbbbbbbbbb=planted; HttpOnly", vec![]),
+            ("sid~bbbbbbbbbb=planted", vec![]),
         ];
         for (before, after) in cases {
             assert_eq!(for_the_frame(&HeaderValue::from_static(before), Some(&scope)), after, "{before}");
