@@ -142,8 +142,8 @@ pub trait HostPlatform: Send + Sync {
     /// What is known of a proven person without asking anybody; `None` when it is time to [`HostPlatform::confirm`].
     fn confirmed(&self, principal: &Principal, confirmed_at: Timestamp) -> Option<Confirmed>;
 
-    /// Whether it is time to ask about a person again, while what is known of them still holds. Says so once in a while only: who
-    /// is told asks.
+    /// Whether it is time to ask about a person again who was confirmed then, while that still holds. Says so once in a while only:
+    /// who is told asks.
     fn is_due(&self, _principal: &Principal, _confirmed_at: Timestamp) -> bool {
         false
     }

@@ -156,7 +156,7 @@ impl Snapshot {
         let host = self.host(&principal).ok_or(Rejection::SessionExpired)?;
         let confirmed = match host.confirmed(&principal, session.confirmed_at()) {
             Some(confirmed) => {
-                if host.is_due(&principal, session.confirmed_at()) {
+                if host.is_due(&principal, confirmed.at) {
                     self.ask_early(host, &session);
                 }
                 confirmed

@@ -27,6 +27,12 @@ pub(super) struct Inquiry {
     token: Option<[u8; 32]>,
 }
 
+/// By how much the times of people differ, to either side.
+const JITTER: f64 = 0.2;
+
+/// The part of the time after which it is good to ask again.
+const EARLY: f64 = 0.8;
+
 /// What the platform said about somebody.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -76,15 +82,20 @@ impl Identity {
 
     /// ±20 %, always the same for one person, so that people who came together are not asked about together.
     pub(super) fn jittered(&self, span: Duration) -> Duration {
-        jittered(span, 0.2, self)
+        jittered(span, JITTER, self)
     }
 }
 
 impl Identity {
-    /// When they are asked about while what is known still holds, so that nobody waits for the answer: at four fifths.
+    /// When they are asked about while what is known still holds, so that nobody waits for the answer.
     pub(super) fn early(&self, span: Duration) -> Duration {
-        self.jittered(span).mul_f64(0.8)
+        self.jittered(span).mul_f64(EARLY)
     }
+}
+
+/// Before that it is nobody's turn.
+pub(super) fn earliest(span: Duration) -> Duration {
+    span.mul_f64((1.0 - JITTER) * EARLY)
 }
 
 impl Known {
